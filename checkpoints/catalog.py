@@ -1,7 +1,7 @@
 """What a checkpoint on disk consists of, found without torch and without reading tensors."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -77,11 +77,9 @@ def opened(path: Path | str) -> Iterator[OpenCheckpoint]:
     if not layout.folder.is_dir():
         raise refuse_missing(Path(path))
     if needs_recovery(layout):
-        try:
-            with locked(layout.folder, exclusive=True):
-                recover(layout)
-        except OSError:
-            pass  # a read-only folder: `current` finds the staged files where they are
+        # a read-only folder cannot be tidied: `current` finds the staged files where they are
+        with suppress(OSError), locked(layout.folder, exclusive=True):
+            recover(layout)
     with locked(layout.folder, exclusive=False):
         yield OpenCheckpoint(layout, _manifest(layout, Path(path)))
 

@@ -8,8 +8,9 @@ was, one that dies after it leaves a journal from which anyone can finish the wo
 
 import json
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,10 +43,8 @@ def locked(folder: Path, *, exclusive: bool) -> Iterator[None]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
+        with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-        except OSError:
-            pass
         yield
     finally:
         os.close(handle)
@@ -91,18 +90,16 @@ def committed(layout: Layout) -> Commit | None:
         BadInputError: the journal cannot be read.
     """
     try:
-        entry = json.loads(layout.journal.read_bytes())
-        save = Commit(entry["save_id"], entry["chunks"])
-        if not isinstance(save.save_id, str) or type(save.chunks) is not int or "/" in save.save_id:
-            raise TypeError
+        text = layout.journal.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    entry = re.fullmatch(r'{"save_id": "([0-9a-f]{16})", "chunks": (\d{1,9})}\n', text)
+    if entry is None:
         raise BadInputError(
             f"{layout.journal}: damaged journal of an interrupted save; "
             "remove it and restore the checkpoint from a copy"
-        ) from error
-    return save
+        )
+    return Commit(entry[1], int(entry[2]))
 
 
 def current(layout: Layout, name: str) -> Path:

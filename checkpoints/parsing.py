@@ -4,6 +4,7 @@ import json
 import math
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,21 +41,19 @@ def read_manifest(file: Path, layout: Layout) -> Manifest:
     """
     refuse_lfs_pointer(file)
     try:
-        if file.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise _Fault(f"larger than {_MAX_MANIFEST_BYTES >> 20} MiB")
-        document = _document(file.read_bytes())
-        _check_version(document, file)
-        manifest = _manifest(document, layout)
-        if _get(document, "manifest_crc32", str) != document_crc32(document):
-            raise _Fault("its contents do not match manifest_crc32, so it was altered")
+        document = _document(file)
+        _check_version(document, layout.manifest)
+        return _manifest(document, layout)
     except _Fault as fault:
         raise BadInputError(
             f"{layout.manifest}: damaged manifest: {fault}; restore it together with its chunks"
         ) from fault
-    return manifest
 
 
-def _document(data: bytes) -> dict[str, Any]:
+def _document(file: Path) -> dict[str, Any]:
+    if file.stat().st_size > _MAX_MANIFEST_BYTES:
+        raise _Fault(f"larger than {_MAX_MANIFEST_BYTES >> 20} MiB")
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
@@ -67,7 +66,9 @@ def _document(data: bytes) -> dict[str, Any]:
         raise _Fault(f"{name} is not JSON")
 
     try:
-        document = json.loads(data, object_pairs_hook=unique, parse_constant=no_constant)
+        document = json.loads(
+            file.read_bytes(), object_pairs_hook=unique, parse_constant=no_constant
+        )
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise _Fault(f"not JSON ({reason})") from error
@@ -109,6 +110,8 @@ def _manifest(document: dict[str, Any], layout: Layout) -> Manifest:
         for i, entry in enumerate(_objects(document, "tensors"))
     )
     _check_room(chunks, tensors)
+    if _get(document, "manifest_crc32", str) != document_crc32(document):
+        raise _Fault("its contents do not match manifest_crc32, so it was altered")
     return Manifest(
         save_id=_get(document, "save_id", str),
         cap_bytes=_get(document, "cap_bytes", int),
@@ -187,7 +190,7 @@ def _check_room(chunks: Sequence[Chunk], tensors: Sequence[StoredTensor]) -> Non
             spans[piece.chunk_id].append((piece.offset, end))
     for chunk, taken in zip(chunks, spans, strict=True):
         taken.sort()
-        for (_, end), (start, _) in zip(taken, taken[1:], strict=False):
+        for (_, end), (start, _) in pairwise(taken):
             if start < end:
                 raise _Fault(f"tensors: two pieces share bytes of {chunk.filename}")
 

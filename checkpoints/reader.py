@@ -1,6 +1,5 @@
 """Loading a checkpoint, chunked or not, with every byte checked and no code run."""
 
-import os
 import pickle
 import re
 import zlib
@@ -14,7 +13,8 @@ import torch
 from checkpoints.archive import damaged_member, records, refuse_lfs_pointer
 from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
 from checkpoints.manifest import Chunk, Manifest, Piece
-from checkpoints.tree import TORCH_DTYPES, restore, revive
+from checkpoints.memory import TORCH_DTYPES, bytes_of
+from checkpoints.restoring import restore, revive
 from chunkport.errors import BadInputError, UsageError
 
 _BLOCK = 1 << 20  # small enough to stay in the processor's cache between reading and checking
@@ -62,13 +62,11 @@ def _load_chunks(
         torch.empty(stored.shape, dtype=TORCH_DTYPES[stored.dtype], device=device)
         for stored in manifest.tensors
     ]
-    for chunk_id, (chunk, file) in enumerate(zip(manifest.chunks, files, strict=True)):
-        placed = [
-            _Placed(piece, tensor)
-            for stored, tensor in zip(manifest.tensors, tensors, strict=True)
-            for piece in stored.pieces
-            if piece.chunk_id == chunk_id
-        ]
+    contents: list[list[_Placed]] = [[] for _ in files]
+    for stored, tensor in zip(manifest.tensors, tensors, strict=True):
+        for piece in stored.pieces:
+            contents[piece.chunk_id].append(_Placed(piece, tensor))
+    for chunk, file, placed in zip(manifest.chunks, files, contents, strict=True):
         placed.sort(key=lambda entry: entry.piece.offset)
         if _fill(placed, file, chunk.size_bytes) != chunk.crc32:
             raise _wrong_chunk(checkpoint, chunk, file, "a CRC-32 that is not the manifest's")
@@ -93,24 +91,16 @@ def _fill(placed: Sequence[_Placed], file: Path, size_bytes: int) -> int:
     crc32, position = 0, 0
     with file.open("rb", buffering=0) as stream:
         for entry in placed:
-            crc32 = _pass_over(stream, entry.piece.offset - position, scratch, crc32)
-            buffer = _buffer(entry)
-            crc32 = _read_into(stream, memoryview(buffer.numpy()), crc32)
-            position = entry.piece.offset + buffer.numel()
-            if entry.tensor.device.type != "cpu":
-                part = entry.tensor.view(-1)[entry.piece.start : entry.piece.stop]
-                part.copy_(buffer.view(entry.tensor.dtype))
+            piece, tensor = entry.piece, entry.tensor
+            crc32 = _pass_over(stream, piece.offset - position, scratch, crc32)
+            part = tensor.view(-1)[piece.start : piece.stop]
+            landing = part if part.is_cpu else torch.empty_like(part, device="cpu")
+            target = bytes_of(landing, 0, len(landing))
+            crc32 = _read_into(stream, memoryview(target.data), crc32)
+            position = piece.offset + len(target)
+            if landing is not part:
+                part.copy_(landing)
         return _pass_over(stream, size_bytes - position, scratch, crc32)
-
-
-def _buffer(entry: _Placed) -> torch.Tensor:
-    """The bytes to read the piece into: the tensor's own on the CPU, else memory of its size."""
-    piece, tensor = entry.piece, entry.tensor
-    size = (piece.stop - piece.start) * tensor.itemsize
-    if tensor.device.type != "cpu":
-        return torch.empty(size, dtype=torch.uint8)
-    raw = torch.empty(0, dtype=torch.uint8)
-    return raw.set_(tensor.untyped_storage(), piece.start * tensor.itemsize, (size,))
 
 
 def _pass_over(stream: IO[bytes], size: int, scratch: memoryview, crc32: int) -> int:

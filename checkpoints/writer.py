@@ -19,9 +19,11 @@ from checkpoints.archive import records
 from checkpoints.journal import Commit, commit, locked, recover
 from checkpoints.layout import Layout, layout_to_write
 from checkpoints.manifest import ITEM_SIZES, MIB, Chunk, Manifest, Piece, StoredTensor, to_text
+from checkpoints.memory import compact
 from checkpoints.placeholder import Placeholder, placeholder_contents
 from checkpoints.plan import Item, PlannedChunk, Slice, plan_chunks
-from checkpoints.tree import Json, Leaf, flatten, restore
+from checkpoints.restoring import restore
+from checkpoints.tree import Json, Leaf, flatten
 from chunkport import __version__
 from chunkport.errors import UsageError
 from chunkport.files import make_folder
@@ -85,7 +87,9 @@ def save_model_chunked(
         with locked(layout.folder, exclusive=True):
             recover(layout)
             try:
-                chunks = _stage(layout, save_id, tree, leaves, cap_bytes, announce)
+                chunks = _stage(
+                    layout, save_id, tree, leaves, cap_bytes=cap_bytes, announce=announce
+                )
                 sizes = _staged_sizes(layout, save_id)
                 assert max(sizes.values()) <= cap_bytes, f"a file above the cap: {sizes}"
                 commit(layout, Commit(save_id, len(chunks)))
@@ -119,6 +123,7 @@ def _stage(
     save_id: str,
     tree: Json,
     leaves: Sequence[Leaf],
+    *,
     cap_bytes: int,
     announce: Callable[[str], None],
 ) -> tuple[Chunk, ...]:
@@ -126,7 +131,10 @@ def _stage(
     size_bytes = sum(leaf.tensor.nbytes for leaf in leaves)
     if size_bytes <= cap_bytes:
         whole = layout.staged(layout.main_name, save_id)
-        tensors = [_piece(leaf.tensor, 0, leaf.tensor.numel()) for leaf in leaves]
+        tensors = [
+            compact(leaf.tensor, 0, leaf.tensor.numel()).reshape(leaf.tensor.shape)
+            for leaf in leaves
+        ]
         size_bytes, _ = _write_archive(restore(tree, tensors, portable=True), whole)
         if size_bytes <= cap_bytes:
             return ()
@@ -216,41 +224,31 @@ def _chunk_contents(leaves: Sequence[Leaf], planned: PlannedChunk) -> dict[str, 
 
 def _shaped(tensor: torch.Tensor, part: Slice) -> torch.Tensor:
     """The slice as rows of the tensor if it is whole rows, else flat."""
-    piece = _piece(tensor, part.start, part.stop)
+    piece = compact(tensor, part.start, part.stop)
     if tensor.dim() == 0:
-        return piece
+        return piece.reshape(())
     row = math.prod(tensor.shape[1:])
     by_rows = part.start % row == 0 and part.stop % row == 0
-    return piece.reshape(-1, *tensor.shape[1:]) if by_rows else piece.reshape(-1)
-
-
-def _piece(tensor: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-    """Elements [start, stop) as a tensor with a storage of just that size, without a copy if it can.
-
-    torch.save writes whole storages, so a slice that shared its tensor's would cost all of it.
-    """
-    dense = tensor.resolve_conj().resolve_neg().cpu().contiguous()
-    if dense.numel() == 0:
-        return torch.empty(tensor.shape, dtype=tensor.dtype)
-    offset = (dense.storage_offset() + start) * dense.itemsize
-    size = (stop - start) * dense.itemsize
-    raw = torch.empty(0, dtype=torch.uint8).set_(dense.untyped_storage(), offset, (size,))
-    piece = torch.frombuffer(raw.numpy(), dtype=tensor.dtype)
-    return piece.reshape(tensor.shape) if piece.numel() == tensor.numel() else piece
+    return piece.reshape(-1, *tensor.shape[1:]) if by_rows else piece
 
 
 class _CheckedFile:
-    """Passes bytes on to a file, and keeps their CRC-32 and number."""
+    """Passes bytes on to a file, and keeps their CRC-32, their number and what went wrong."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.crc32 = 0
         self.size_bytes = 0
+        self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
         self.crc32 = zlib.crc32(data, self.crc32)
         self.size_bytes += len(data)
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
 
     def flush(self) -> None:
         self._file.flush()
@@ -260,7 +258,12 @@ def _write_archive(contents: Any, target: Path) -> tuple[int, int]:
     """torch.save into a new file, synced; its size in bytes and CRC-32."""
     with target.open("xb") as file:
         checked = _CheckedFile(file)
-        torch.save(contents, checked)  # type: ignore[arg-type]  # write and flush are all it calls
+        try:
+            torch.save(contents, checked)  # type: ignore[arg-type]  # it only writes and flushes
+        except RuntimeError as error:
+            if checked.failure is None:
+                raise
+            raise checked.failure from error  # which torch's own error hides
         file.flush()
         os.fsync(file.fileno())
     return checked.size_bytes, checked.crc32
