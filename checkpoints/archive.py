@@ -2,10 +2,23 @@
 
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from chunkport.errors import BadInputError
+
+FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    ValueError,
+    OSError,  # a seek to an offset that cannot be
+    RuntimeError,  # a member marked as encrypted, or packed in an unknown way
+)
+"""What reading a damaged archive can end in."""
 
 _LFS_HEAD = b"version https://git-lfs"
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: lengths of its name and extra field
@@ -54,7 +67,7 @@ def records(path: Path) -> dict[str, Record]:
                 name = info.filename.partition("/")[2]
                 offset = info.header_offset + _LOCAL_HEADER.size + sum(lengths)
                 found[name] = Record(name, offset, info.file_size, info.CRC)
-    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
+    except FAULTS as error:
         raise not_an_archive(path) from error
     return found
 
@@ -68,7 +81,7 @@ def damaged_member(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip()
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+    except FAULTS as error:
         raise not_an_archive(path) from error
 
 

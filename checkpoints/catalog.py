@@ -74,14 +74,20 @@ def opened(path: Path | str) -> Iterator[OpenCheckpoint]:
         BadInputError: there is none, or its parts do not belong together.
     """
     layout = layout_of(path)
-    if not layout.folder.is_dir():
-        raise refuse_missing(Path(path))
-    if needs_recovery(layout):
-        # a read-only folder cannot be tidied: `current` finds the staged files where they are
-        with suppress(OSError), locked(layout.folder, exclusive=True):
-            recover(layout)
-    with locked(layout.folder, exclusive=False):
-        yield OpenCheckpoint(layout, _manifest(layout, Path(path)))
+    try:
+        if not layout.folder.is_dir():
+            raise refuse_missing(Path(path))
+        if needs_recovery(layout):
+            # a read-only folder cannot be tidied: `current` finds the staged files where they are
+            with suppress(OSError), locked(layout.folder, exclusive=True):
+                recover(layout)
+        with locked(layout.folder, exclusive=False):
+            yield OpenCheckpoint(layout, _manifest(layout, Path(path)))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadInputError(
+            f"{error.filename or path}: cannot be read ({reason}); check its permissions"
+        ) from error
 
 
 def list_files(path: Path | str) -> tuple[Path, ...]:

@@ -178,6 +178,11 @@ def _unsafe(file: Path, message: str) -> BadInputError:
 
 
 def _as_dictionary(loaded: Any, file: Path) -> dict[str, Any]:
+    if isinstance(loaded, Mapping) and loaded.get("is_chunked") is True:
+        raise BadInputError(
+            f"{file}: is the placeholder of chunks in another format; join them with the tool "
+            "that wrote them and save the result again"
+        )
     if not isinstance(loaded, Mapping):
         raise BadInputError(
             f"{file}: holds a {type(loaded).__name__}, not a dictionary; save a state dict"

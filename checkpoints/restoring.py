@@ -10,7 +10,7 @@ import torch
 from checkpoints.tree import NUMPY_DTYPES, PORTABLE, TAG, Json
 from chunkport.errors import BadInputError
 
-_FAULTS = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError)
+_FAULTS = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError)
 
 
 def restore(tree: Json, tensors: Sequence[torch.Tensor], *, portable: bool = False) -> Any:
@@ -25,7 +25,8 @@ def restore(tree: Json, tensors: Sequence[torch.Tensor], *, portable: bool = Fal
     try:
         return _Restorer(tensors, portable=portable).decode(tree)
     except _FAULTS as error:  # a RecursionError is a RuntimeError
-        raise BadInputError(f"the tree of values cannot be rebuilt ({error})") from error
+        reason = str(error).partition("\n")[0]
+        raise BadInputError(f"the tree of values cannot be rebuilt ({reason})") from error
 
 
 def revive(value: Any) -> Any:
@@ -37,7 +38,8 @@ def revive(value: Any) -> Any:
     try:
         return _revived(value)
     except _FAULTS as error:
-        raise BadInputError(f"its NumPy values cannot be rebuilt ({error})") from error
+        reason = str(error).partition("\n")[0]
+        raise BadInputError(f"its NumPy values cannot be rebuilt ({reason})") from error
 
 
 class _Restorer:
@@ -114,8 +116,6 @@ def _revived(value: Any) -> Any:
 
 
 def _numpy_scalar(dtype: Any, digits: Any) -> np.generic:
-    number = np.dtype(dtype)
-    if number not in NUMPY_DTYPES:
-        raise ValueError(f"not a type of numbers: {dtype!r}")
-    scalar: np.generic = np.frombuffer(bytes.fromhex(digits), number)[0]
+    known = {number.name: number for number in NUMPY_DTYPES}
+    scalar: np.generic = np.frombuffer(bytes.fromhex(digits), known[dtype])[0]
     return scalar
