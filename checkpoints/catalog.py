@@ -73,16 +73,19 @@ def opened(path: Path | str) -> Iterator[OpenCheckpoint]:
     Raises:
         BadInputError: there is none, or its parts do not belong together.
     """
+    path = Path(path)
+    if path.is_symlink() and not layout_of(path).manifest.exists():
+        path = path.resolve()  # chunks lie beside the file that a link like latest.pth stands for
     layout = layout_of(path)
     try:
         if not layout.folder.is_dir():
-            raise refuse_missing(Path(path))
+            raise refuse_missing(path)
         if needs_recovery(layout):
             # a read-only folder cannot be tidied: `current` finds the staged files where they are
             with suppress(OSError), locked(layout.folder, exclusive=True):
                 recover(layout)
         with locked(layout.folder, exclusive=False):
-            yield OpenCheckpoint(layout, _manifest(layout, Path(path)))
+            yield OpenCheckpoint(layout, _manifest(layout, path))
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadInputError(

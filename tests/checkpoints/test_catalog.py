@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from checkpoints import SavedCheckpoint, describe, list_files, save_model_chunked
+from checkpoints import (
+    SavedCheckpoint,
+    describe,
+    list_files,
+    load_model_chunked,
+    save_model_chunked,
+)
 from chunkport.errors import BadInputError
 
 
@@ -44,6 +50,13 @@ def test_all_files_are_listed(chunked: SavedCheckpoint) -> None:
     assert set(expected) == set(chunked.path.parent.iterdir())
     chunked.path.unlink()
     assert list_files(chunked.manifest) == expected[1:]
+
+
+def test_a_link_stands_for_its_checkpoint(tmp_path: Path, chunked: SavedCheckpoint) -> None:
+    link = tmp_path / "latest.pth"
+    link.symlink_to(chunked.path.name)
+    assert list_files(link) == list_files(chunked.path)
+    assert load_model_chunked(link)["epoch"] == 12
 
 
 def test_describing_needs_no_torch(chunked: SavedCheckpoint) -> None:
