@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chunkport.errors import UsageError
-from chunkport.files import make_folder
+from chunkport.files import make_folder, replacing
 from train.fruit_shapes import PAINTERS, Layer
 from train.surfaces import Plane, Vector, grid, placed
 
@@ -117,7 +117,8 @@ def write_fruit_images(
         make_folder(folder / kind)
     for done, (kind, index, path) in enumerate(paths, start=1):
         own_seed = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
-        Image.fromarray(render_fruit(kind, own_seed)).save(path)
+        with replacing(path) as temporary:
+            Image.fromarray(render_fruit(kind, own_seed)).save(temporary, format="PNG")
         if progress is not None:
             progress(done, total)
     return total
