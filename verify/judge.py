@@ -12,7 +12,7 @@ from chunkport.errors import BadInputError, UsageError
 from chunkport.files import sha256_of
 from convert.card import Card, identify_checkpoint, read_card
 from convert.precision import find_precision
-from verify.metrics import METRICS, Values
+from verify.metrics import METRICS, stacked
 from verify.runtimes.litert import LiteRtSession
 from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
 from wrappers.registry import find_spec
@@ -78,7 +78,7 @@ class Subject:
     card: Card | None
 
 
-def identify(path: Path, model: str | None, precision: str | None) -> Subject:
+def identify(path: Path, model: str | None = None, precision: str | None = None) -> Subject:
     """What the file's card says, or what the caller says of a file without one.
 
     Raises:
@@ -104,8 +104,12 @@ def judge(
     reference: Reference,
     threads: int,
     on_sample: Callable[[], None] = lambda: None,
+    on_outputs: "Callable[[list[Arrays]], None]" = lambda _outputs: None,
 ) -> Verdict:
-    """Every check of one file; a check that cannot run is a row with its reason."""
+    """Every check of one file; a check that cannot run is a row with its reason.
+
+    `on_outputs` is handed the outputs that are judged, one per sample, once the file has run.
+    """
     return Verdict(
         path=subject.path,
         model=subject.model,
@@ -114,7 +118,7 @@ def judge(
         sha256=sha256_of(subject.path),
         samples=len(reference.inputs),
         seed=reference.seed,
-        checks=tuple(_checks(subject, reference, threads, on_sample)),
+        checks=tuple(_checks(subject, reference, threads, on_sample, on_outputs)),
     )
 
 
@@ -130,7 +134,11 @@ def run_on_samples(
 
 
 def _checks(
-    subject: Subject, reference: Reference, threads: int, on_sample: Callable[[], None]
+    subject: Subject,
+    reference: Reference,
+    threads: int,
+    on_sample: Callable[[], None],
+    on_outputs: "Callable[[list[Arrays]], None]",
 ) -> Iterator[Check]:
     yield _lineage(subject, reference)
     try:
@@ -153,6 +161,7 @@ def _checks(
         yield from _all_skipped(reference.spec, "the file did not run", after="runs")
         return
     yield yes_or_no("runs", _RUNS, None)
+    on_outputs(outputs)
     yield yes_or_no("range", _RANGE, _range_fault(outputs, reference.spec))
     same = all(np.array_equal(outputs[0][name], again[name]) for name in again)
     yield yes_or_no("repeats", _REPEATS, None if same else "two runs on one input differ")
@@ -198,7 +207,7 @@ def _measured(
     limits = {limit.metric: limit for limit in spec.limits.get(subject.precision, ())}
     span = spec.output_span[1] - spec.output_span[0]
     name = reference.contract.outputs[0].name
-    expected, actual = _stacked(reference.outputs, name), _stacked(outputs, name)
+    expected, actual = stacked(reference.outputs, name), stacked(outputs, name)
     for metric_name in spec.metrics:
         metric = METRICS[metric_name]
         value = metric.measure(expected, actual, span)
@@ -214,10 +223,6 @@ def _all_skipped(spec: ModelSpec, reason: str, after: str) -> Iterator[Check]:
             yield skipped(name, texts[place], reason)
     for name in spec.metrics:
         yield skipped(name, METRICS[name].explanation, reason)
-
-
-def _stacked(items: "Sequence[Arrays]", name: str) -> Values:
-    return np.concatenate([np.asarray(item[name]) for item in items])
 
 
 def _first_line(error: Exception) -> str:

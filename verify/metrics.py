@@ -3,12 +3,15 @@
 Every function takes the reference and the candidate, (N, ...) each, and the span of values.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from wrappers.spec import Arrays
 
 Values: TypeAlias = NDArray[np.float32]
 
@@ -20,6 +23,11 @@ class Metric:
     name: str
     explanation: str
     measure: Callable[[Values, Values, float], float]
+
+
+def stacked(outputs: "Sequence[Arrays]", name: str) -> Values:
+    """One output of many samples, (N, ...)."""
+    return np.concatenate([np.asarray(item[name]) for item in outputs])
 
 
 def max_abs_difference(reference: Values, candidate: Values, _span: float) -> float:

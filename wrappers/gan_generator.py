@@ -53,19 +53,21 @@ class PlainGenerator(nn.Module):
 
     def __init__(self, network: Generator) -> None:
         super().__init__()
-        self.network = network
-        self.ups = nn.ModuleList(
-            CroppedConvTranspose2d(conv)
-            for conv in (network.deconv1, network.deconv2, network.deconv3, network.deconv4)
-        )
+        self.fc, self.bn0, self.activation = network.fc, network.bn0, network.activation
+        self.up1, self.bn1 = CroppedConvTranspose2d(network.deconv1), network.bn1
+        self.up2, self.bn2 = CroppedConvTranspose2d(network.deconv2), network.bn2
+        self.up3, self.bn3 = CroppedConvTranspose2d(network.deconv3), network.bn3
+        self.up4 = CroppedConvTranspose2d(network.deconv4)
+        self.channels = 8 * network.width
 
     def forward(self, latent: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, noise_dim) -> {"image": (B, 128, 128, 1)}."""
-        g = self.network
-        x = g.activation(g.bn0(g.fc(latent))).view(-1, 8 * g.width, SEED_SIZE, SEED_SIZE)
-        for up, norm in zip(self.ups, (g.bn1, g.bn2, g.bn3), strict=False):
-            x = g.activation(norm(up(x)))
-        return {"image": torch.tanh(self.ups[3](x)).permute(0, 2, 3, 1)}
+        x = self.activation(self.bn0(self.fc(latent)))
+        x = x.view(-1, self.channels, SEED_SIZE, SEED_SIZE)  # (B, 8w, 8, 8)
+        x = self.activation(self.bn1(self.up1(x)))
+        x = self.activation(self.bn2(self.up2(x)))
+        x = self.activation(self.bn3(self.up3(x)))
+        return {"image": torch.tanh(self.up4(x)).permute(0, 2, 3, 1)}
 
 
 def load_network(checkpoint: Mapping[str, Any], origin: str) -> Generator:

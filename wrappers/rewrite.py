@@ -148,17 +148,19 @@ class CroppedConvTranspose2d(nn.Module):
 
     def __init__(self, conv: nn.ConvTranspose2d) -> None:
         super().__init__()
-        self.conv = conv
+        self.weight, self.bias = conv.weight, conv.bias
+        self.stride, self.dilation = _pair(conv.stride), _pair(conv.dilation)
+        self.groups = conv.groups
+        (top, left), (low, right) = _pair(conv.padding), _pair(conv.output_padding)
+        self.margins = (-left, right - left, -top, low - top)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, C', H', W')."""
-        conv = self.conv
         bare = functional.conv_transpose2d(
-            x, conv.weight, None, conv.stride, 0, 0, conv.groups, conv.dilation
+            x, self.weight, None, self.stride, 0, 0, self.groups, self.dilation
         )
-        (top, left), (low, right) = _pair(conv.padding), _pair(conv.output_padding)
-        y = functional.pad(bare, (-left, right - left, -top, low - top))
-        return y if conv.bias is None else y + conv.bias.view(1, -1, 1, 1)
+        y = functional.pad(bare, self.margins)
+        return y if self.bias is None else y + self.bias.view(1, -1, 1, 1)
 
 
 def _with_weights(layer: Layer, weight: torch.Tensor, bias: torch.Tensor) -> Layer:
