@@ -1,7 +1,7 @@
 """`chunkport report`: one offline HTML file of verdicts, pictures, speed and origin."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,7 @@ from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Output
 
 if TYPE_CHECKING:
-    from verify.judge import Subject
-    from verify.report import CommandLine
+    from verify.report import CommandLine, JudgedFile
 
 _FAILED = 1
 
@@ -63,7 +62,7 @@ def command(
     from verify.benchmark_document import read_benchmark
     from verify.contact_sheet import Candidate, make_contact_sheet
     from verify.judge import compute_reference, identify, judge
-    from verify.report import JudgedFile, Report, labels_of, write_report
+    from verify.report import CommandLine, JudgedFile, Report, labels_of, write_report
 
     if target.exists() and not force:
         raise UsageError(f"{target}: already there; add --force to replace")
@@ -87,13 +86,21 @@ def command(
                 if ran:
                     candidates.append(Candidate(label, subject.precision, ran))
             sheets.append(make_contact_sheet(reference, candidates))
+    given: list[tuple[str, object]] = [("--model", model), ("--precision", precision)]
+    given += [("--samples", samples), ("--seed", seed)]
+    same = [*files, "--checkpoint", checkpoint, *_flags(given)]
+    page = _flags([("--benchmark", benchmark), ("--output", target)])
     report = Report(
         checkpoint=str(checkpoint),
         models=models,
         files=tuple(judged),
         sheets=tuple(sheets),
         benchmark=measured,
-        commands=(*_conversions(checkpoint, subjects), *_commands(checkpoint, files, target)),
+        commands=(
+            *_conversions(checkpoint, judged),
+            CommandLine("judge them", _line("verify", *same)),
+            CommandLine("write this page", _line("report", *same, *page)),
+        ),
     )
     write_report(report, target)
     output.fact("path", str(target), f"{report.headline}. {report.conclusion}")
@@ -101,3 +108,37 @@ def command(
     output.fact("passed", report.passed)
     output.next_step(f"python -m webbrowser {shlex.quote(target.resolve().as_uri())}")
     return 0 if report.passed else _FAILED
+
+
+def _conversions(checkpoint: Path, files: "Iterable[JudgedFile]") -> "Iterator[CommandLine]":
+    """The conversions that the cards tell of, where they are of this checkpoint."""
+    from verify.report import CommandLine
+
+    made: dict[tuple[str, str, Path], list[str]] = {}
+    for file in files:
+        card, lineage = file.card, file.verdict.checks[0]
+        if card is not None and lineage.passed:
+            place = (card.model, card.variant, file.verdict.path.parent)
+            made.setdefault(place, []).append(card.precision)
+    for (model, variant, folder), precisions in made.items():
+        named = ("--spec" if ".py:" in model else "--model", model)
+        flags = [named, *(("--precision", name) for name in precisions), ("--output-dir", folder)]
+        plain = ["--plain"] if variant == "plain" else []
+        yield CommandLine(
+            "convert the checkpoint", _line("convert", checkpoint, *_flags(flags), *plain)
+        )
+
+
+def _flags(pairs: Iterable[tuple[str, object]]) -> list[object]:
+    """The flags that were given, each before its value."""
+    return [part for pair in pairs if pair[1] is not None for part in pair]
+
+
+def _line(*parts: object) -> str:
+    return shlex.join(["chunkport", *map(str, parts)])
+
+
+if __name__ == "__main__":
+    from scripts._cli import run
+
+    run(command)
