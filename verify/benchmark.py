@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from checkpoints import load_model_chunked
 from convert.card import read_card
@@ -21,6 +21,7 @@ from verify.metrics import METRICS, stacked
 from verify.runtimes.litert import LiteRtSession
 from wrappers.registry import find_spec
 
+Key = TypeVar("Key")
 PYTORCH = "pytorch"
 _BURST = 3  # timed runs per turn, after one that warms the caches
 _PAUSE_SECONDS = 0.005  # lets the threads of the one before go to sleep
@@ -139,10 +140,10 @@ def measure(
 
 
 def interleave(
-    runs: Mapping[Contender, Callable[[], object]], rounds: int, on_turn: Callable[[], None]
-) -> dict[Contender, list[float]]:
+    runs: Mapping[Key, Callable[[], object]], rounds: int, on_turn: Callable[[], None]
+) -> dict[Key, list[float]]:
     """Seconds of every timed run: each round gives each contender a turn, in rotating order."""
-    times: dict[Contender, list[float]] = {item: [] for item in runs}
+    times: dict[Key, list[float]] = {item: [] for item in runs}
     order = list(runs)
     for _ in range(rounds):
         for item in order:
