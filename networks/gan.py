@@ -1,6 +1,6 @@
 """The fruit GAN: a generator of 128x128 grayscale images and its discriminator.
 
-Both are five layers wide apart and mirror each other. `width` is the number of channels next to
+The two mirror each other in five layers. `width` is the number of channels next to
 the image; 64 is the published size, smaller ones are for demonstrations and tests.
 """
 
@@ -10,9 +10,9 @@ from torch import nn
 IMAGE_SIZE = 128
 NOISE_DIM = 100
 WIDTH = 64
-_SEED_SIZE = 8
+SEED_SIZE = 8
 _KERNEL = 5
-_SLOPE = 0.2
+SLOPE = 0.2
 _DROPOUT = 0.3
 
 
@@ -38,7 +38,7 @@ class Generator(nn.Module):
         super().__init__()
         self.noise_dim = noise_dim
         self.width = width
-        features = 8 * width * _SEED_SIZE * _SEED_SIZE
+        features = 8 * width * SEED_SIZE * SEED_SIZE
         self.fc = nn.Linear(noise_dim, features)
         self.bn0 = nn.BatchNorm1d(features)
         self.deconv1 = _upsample(8 * width, 4 * width)
@@ -48,12 +48,12 @@ class Generator(nn.Module):
         self.deconv3 = _upsample(2 * width, width)
         self.bn3 = nn.BatchNorm2d(width)
         self.deconv4 = _upsample(width, 1)
-        self.activation = nn.LeakyReLU(_SLOPE)
+        self.activation = nn.LeakyReLU(SLOPE)
 
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
         """(B, noise_dim) -> (B, 1, 128, 128) in [-1, 1]."""
         x = self.activation(self.bn0(self.fc(latent)))
-        x = x.view(-1, 8 * self.width, _SEED_SIZE, _SEED_SIZE)  # (B, 8w, 8, 8)
+        x = x.view(-1, 8 * self.width, SEED_SIZE, SEED_SIZE)  # (B, 8w, 8, 8)
         x = self.activation(self.bn1(self.deconv1(x)))  # (B, 4w, 16, 16)
         x = self.activation(self.bn2(self.deconv2(x)))  # (B, 2w, 32, 32)
         x = self.activation(self.bn3(self.deconv3(x)))  # (B, w, 64, 64)
@@ -73,8 +73,8 @@ class Discriminator(nn.Module):
         self.conv2 = _downsample(width, 2 * width)
         self.conv3 = _downsample(2 * width, 4 * width)
         self.conv4 = _downsample(4 * width, 8 * width)
-        self.fc = nn.Linear(8 * width * _SEED_SIZE * _SEED_SIZE, 1)
-        self.activation = nn.LeakyReLU(_SLOPE)
+        self.fc = nn.Linear(8 * width * SEED_SIZE * SEED_SIZE, 1)
+        self.activation = nn.LeakyReLU(SLOPE)
         self.dropout = nn.Dropout(_DROPOUT)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

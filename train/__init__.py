@@ -1,1 +1,1 @@
-""""""
+"""Training: drawn or loaded images in, checkpoints out."""

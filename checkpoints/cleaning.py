@@ -1,0 +1,42 @@
+"""Removing a chunked checkpoint."""
+
+from pathlib import Path
+
+from checkpoints.catalog import refuse_missing
+from checkpoints.journal import locked
+from checkpoints.layout import layout_of
+from checkpoints.placeholder import read_placeholder
+from chunkport.errors import UsageError
+from chunkport.files import sync_folder
+
+
+def clean_chunks(path: Path | str) -> tuple[Path, ...]:
+    """Remove every file of the chunked checkpoint at `path`, and return which.
+
+    Chunks, manifest, placeholder, journal and staged files go; a .pth that holds a whole model
+    stays, and so does everything of other names.
+
+    Raises:
+        BadInputError: there is no such folder.
+        UsageError: the folder is not writable.
+    """
+    layout = layout_of(path)
+    if not layout.folder.is_dir():
+        raise refuse_missing(layout.main)
+    try:
+        with locked(layout.folder, exclusive=True):
+            doomed: list[Path] = []
+            if layout.main.is_file() and read_placeholder(layout.main) is not None:
+                doomed.append(layout.main)
+            doomed += (p for p in (layout.manifest, layout.journal) if p.is_file())
+            doomed += layout.chunk_files()
+            doomed += layout.staged_files()
+            for file in doomed:
+                file.unlink()
+            sync_folder(layout.folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"{layout.folder}: cannot be cleaned ({reason}); make it writable"
+        ) from error
+    return tuple(doomed)

@@ -1,0 +1,131 @@
+"""Saves that either happen whole or not at all.
+
+A save writes every file under a staged name, then a journal beside them; the journal's appearance
+is the commit. After it the staged files are renamed into place, files of older saves are removed,
+and the journal goes last. A process that dies before the commit leaves the older checkpoint as it
+was, one that dies after it leaves a journal from which anyone can finish the work.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from checkpoints.layout import Layout
+from chunkport.errors import BadInputError
+from chunkport.files import replacing, sync_folder
+
+if os.name == "posix":
+    import fcntl
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A finished save: its id, and the number of its chunks (0: one whole file)."""
+
+    save_id: str
+    chunks: int
+
+
+@contextmanager
+def locked(folder: Path, *, exclusive: bool) -> Iterator[None]:
+    """Hold the folder against writers, and with `exclusive` against readers too.
+
+    The lock is on the folder itself, so no lock file is left behind, and it ends with the process.
+    Windows and file systems without locks go unlocked: two saves at once are then the user's to
+    avoid.
+    """
+    if os.name != "posix":
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def commit(layout: Layout, save: Commit) -> None:
+    """Make the staged files of `save` the checkpoint. The caller holds the exclusive lock.
+
+    Raises:
+        UsageError: the folder is not writable.
+    """
+    sync_folder(layout.folder)
+    with replacing(layout.journal) as temporary:
+        temporary.write_text(json.dumps(asdict(save)) + "\n", encoding="ascii")
+    _roll_forward(layout, save)
+
+
+def recover(layout: Layout) -> None:
+    """Finish a committed save, or remove what an unfinished one left.
+
+    The caller holds the exclusive lock.
+
+    Raises:
+        BadInputError: the journal cannot be read.
+        OSError: the folder cannot be written to.
+    """
+    save = committed(layout)
+    if save is not None:
+        _roll_forward(layout, save)
+    for path in layout.staged_files():
+        path.unlink(missing_ok=True)
+
+
+def needs_recovery(layout: Layout) -> bool:
+    """Whether a save of this checkpoint is unfinished, or under way in another process."""
+    return layout.journal.exists() or bool(layout.staged_files())
+
+
+def committed(layout: Layout) -> Commit | None:
+    """The save whose files are on their way into place, if there is one.
+
+    Raises:
+        BadInputError: the journal cannot be read.
+    """
+    try:
+        text = layout.journal.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    entry = re.fullmatch(r'{"save_id": "([0-9a-f]{16})", "chunks": (\d{1,9})}\n', text)
+    if entry is None:
+        raise BadInputError(
+            f"{layout.journal}: damaged journal of an interrupted save; "
+            "remove it and restore the checkpoint from a copy"
+        )
+    return Commit(entry[1], int(entry[2]))
+
+
+def current(layout: Layout, name: str) -> Path:
+    """Where the file `name` is now: in place, or still staged by a committed save."""
+    save = committed(layout)
+    if save is not None:
+        staged = layout.staged(name, save.save_id)
+        if staged.exists():
+            return staged
+    return layout.folder / name
+
+
+def _roll_forward(layout: Layout, save: Commit) -> None:
+    names = [layout.chunk_name(chunk_id) for chunk_id in range(save.chunks)]
+    if save.chunks:
+        names.append(layout.manifest_name)
+    names.append(layout.main_name)
+    for name in names:
+        staged = layout.staged(name, save.save_id)
+        if staged.exists():  # not there: an earlier attempt moved it
+            staged.replace(layout.folder / name)
+    sync_folder(layout.folder)
+    for path in layout.chunk_files():
+        if path.name not in names:
+            path.unlink(missing_ok=True)
+    if not save.chunks:
+        layout.manifest.unlink(missing_ok=True)
+    layout.journal.unlink(missing_ok=True)
+    sync_folder(layout.folder)

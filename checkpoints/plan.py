@@ -1,0 +1,121 @@
+"""Which piece of which tensor goes into which chunk: arithmetic only.
+
+The cap is on the size of the file, so every piece is charged for its bytes and for what the
+archive adds to it: a header, padding to 64 bytes, an entry in the directory and in the pickle.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CHUNK_OVERHEAD = 4096
+"""More than torch.save writes for an empty dictionary, in bytes."""
+
+_PIECE_OVERHEAD = 448
+_DIM_OVERHEAD = 24
+
+
+@dataclass(frozen=True)
+class Item:
+    """A tensor to be placed.
+
+    Attributes:
+        group: the top-level state dict it belongs to.
+        name_bytes: length of its name in UTF-8.
+        shape: as the tensor's.
+        item_size: bytes per element.
+    """
+
+    group: str
+    name_bytes: int
+    shape: tuple[int, ...]
+    item_size: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+    @property
+    def row_elements(self) -> int:
+        """Elements per step along dim 0; 1 for a tensor without dimensions."""
+        return math.prod(self.shape[1:])
+
+    @property
+    def overhead(self) -> int:
+        """Bytes that one piece of it takes beyond its elements."""
+        return _PIECE_OVERHEAD + self.name_bytes + _DIM_OVERHEAD * len(self.shape)
+
+
+@dataclass(frozen=True, order=True)
+class Slice:
+    """Elements [start, stop) of tensor number `index`, counted in row-major order."""
+
+    index: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class PlannedChunk:
+    """One file: the state dict it serves and the slices in it, in order."""
+
+    group: str
+    slices: tuple[Slice, ...]
+
+
+def plan_chunks(items: Sequence[Item], cap_bytes: int) -> tuple[PlannedChunk, ...]:
+    """Place every tensor so that no chunk file exceeds `cap_bytes`.
+
+    A group that fits into one chunk gets one of its own. A larger group is packed best fit
+    decreasing; tensors above the cap are first cut into full chunks, between rows where a row
+    fits and between elements otherwise. Tensors without elements need no place.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, item in enumerate(items):
+        if item.elements:
+            groups.setdefault(item.group, []).append(index)
+    room = cap_bytes - CHUNK_OVERHEAD
+    chunks: list[PlannedChunk] = []
+    for group, members in groups.items():
+        whole = [Slice(index, 0, items[index].elements) for index in members]
+        if sum(_cost(items, piece) for piece in whole) <= room:
+            chunks.append(PlannedChunk(group, tuple(whole)))
+        else:
+            chunks += (PlannedChunk(group, pieces) for pieces in _pack(items, whole, room))
+    return tuple(chunks)
+
+
+def _cost(items: Sequence[Item], piece: Slice) -> int:
+    item = items[piece.index]
+    return (piece.stop - piece.start) * item.item_size + item.overhead
+
+
+def _pack(items: Sequence[Item], whole: list[Slice], room: int) -> list[tuple[Slice, ...]]:
+    pieces = [part for piece in whole for part in _cut(items, piece, room)]
+    pieces.sort(key=lambda piece: (-_cost(items, piece), piece))
+    bins: list[list[Slice]] = []
+    free: list[tuple[int, int]] = []  # (bytes free, bin), ascending
+    for piece in pieces:
+        cost = _cost(items, piece)
+        best = bisect_left(free, (cost, -1))
+        if best == len(free):
+            bins.append([piece])
+            insort(free, (room - cost, len(bins) - 1))
+        else:
+            left, number = free.pop(best)
+            bins[number].append(piece)
+            insort(free, (left - cost, number))
+    return sorted(tuple(sorted(pieces)) for pieces in bins)
+
+
+def _cut(items: Sequence[Item], piece: Slice, room: int) -> list[Slice]:
+    item = items[piece.index]
+    if _cost(items, piece) <= room:
+        return [piece]
+    step = (room - item.overhead) // item.item_size
+    if step >= item.row_elements:
+        step -= step % item.row_elements
+    starts = range(piece.start, piece.stop, step)
+    return [Slice(piece.index, start, min(start + step, piece.stop)) for start in starts]

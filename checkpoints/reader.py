@@ -1,0 +1,190 @@
+"""Loading a checkpoint, chunked or not, with every byte checked and no code run."""
+
+import pickle
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from checkpoints.archive import damaged_member, records, refuse_lfs_pointer
+from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.manifest import Chunk, Manifest, Piece
+from checkpoints.memory import TORCH_DTYPES, bytes_of
+from checkpoints.restoring import restore, revive
+from chunkport.errors import BadInputError, UsageError
+
+_BLOCK = 1 << 20  # small enough to stay in the processor's cache between reading and checking
+
+
+def load_model_chunked(path: Path | str, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Load what `save_model_chunked` or torch.save wrote to `path`, with tensors on `device`.
+
+    `path` may be the .pth, chunked or not, or the manifest. Sizes and CRC-32 of all that is read
+    are checked. Takes the memory of the model and, for devices other than the CPU, of its largest
+    piece.
+
+    Raises:
+        BadInputError: missing, damaged, mixed from several saves, or holding more than tensors
+            and plain values; such a file is never read in a less safe way.
+        UsageError: torch knows no such device.
+    """
+    target = _device(device)
+    with opened(path) as checkpoint:
+        if checkpoint.manifest is None:
+            return _load_whole(checkpoint.file(checkpoint.layout.main_name), target)
+        return _load_chunks(checkpoint, checkpoint.manifest, target)
+
+
+def _device(device: torch.device | str) -> torch.device:
+    try:
+        target = torch.device(device)
+        torch.empty(0, device=target)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device {str(device)!r}: not available here; use 'cpu'") from error
+    return target
+
+
+def _load_chunks(
+    checkpoint: OpenCheckpoint, manifest: Manifest, device: torch.device
+) -> dict[str, Any]:
+    refuse_missing_chunks(checkpoint, manifest)
+    files = [checkpoint.file(chunk.filename) for chunk in manifest.chunks]
+    for chunk, file in zip(manifest.chunks, files, strict=True):
+        refuse_lfs_pointer(file)
+        size = file.stat().st_size
+        if size != chunk.size_bytes:
+            raise _wrong_chunk(checkpoint, chunk, file, f"{size} bytes, not {chunk.size_bytes}")
+    tensors = [
+        torch.empty(stored.shape, dtype=TORCH_DTYPES[stored.dtype], device=device)
+        for stored in manifest.tensors
+    ]
+    contents: list[list[_Placed]] = [[] for _ in files]
+    for stored, tensor in zip(manifest.tensors, tensors, strict=True):
+        for piece in stored.pieces:
+            contents[piece.chunk_id].append(_Placed(piece, tensor))
+    for chunk, file, placed in zip(manifest.chunks, files, contents, strict=True):
+        placed.sort(key=lambda entry: entry.piece.offset)
+        if _fill(placed, file, chunk.size_bytes) != chunk.crc32:
+            raise _wrong_chunk(checkpoint, chunk, file, "a CRC-32 that is not the manifest's")
+    try:
+        loaded = restore(manifest.tree, tensors)
+    except BadInputError as error:
+        raise BadInputError(f"{checkpoint.layout.manifest}: {error}; save it again") from error
+    return _as_dictionary(loaded, checkpoint.layout.manifest)
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A piece and the whole tensor that it is a part of."""
+
+    piece: Piece
+    tensor: torch.Tensor
+
+
+def _fill(placed: Sequence[_Placed], file: Path, size_bytes: int) -> int:
+    """Read a chunk from end to end, its pieces into their tensors; the CRC-32 of all of it."""
+    scratch = memoryview(bytearray(_BLOCK))
+    crc32, position = 0, 0
+    with file.open("rb", buffering=0) as stream:
+        for entry in placed:
+            piece, tensor = entry.piece, entry.tensor
+            crc32 = _pass_over(stream, piece.offset - position, scratch, crc32)
+            part = tensor.view(-1)[piece.start : piece.stop]
+            landing = part if part.is_cpu else torch.empty_like(part, device="cpu")
+            target = bytes_of(landing, 0, len(landing))
+            crc32 = _read_into(stream, memoryview(target.data), crc32)
+            position = piece.offset + len(target)
+            if landing is not part:
+                part.copy_(landing)
+        return _pass_over(stream, size_bytes - position, scratch, crc32)
+
+
+def _pass_over(stream: IO[bytes], size: int, scratch: memoryview, crc32: int) -> int:
+    while size:
+        step = min(size, len(scratch))
+        crc32 = _read_into(stream, scratch[:step], crc32)
+        size -= step
+    return crc32
+
+
+def _read_into(stream: IO[bytes], target: memoryview, crc32: int) -> int:
+    for start in range(0, len(target), _BLOCK):
+        block = target[start : start + _BLOCK]
+        filled = 0
+        while filled < len(block):
+            count = stream.readinto(block[filled:])  # type: ignore[attr-defined]  # raw files have it
+            if not count:
+                return -1  # shorter than its size said: no CRC-32 is negative
+            filled += count
+        crc32 = zlib.crc32(block, crc32)
+    return crc32
+
+
+def _wrong_chunk(checkpoint: OpenCheckpoint, chunk: Chunk, file: Path, found: str) -> BadInputError:
+    """Tell a damaged chunk from a sound one of another save: torch's own checksums know."""
+    try:
+        damaged = damaged_member(file) is not None
+    except BadInputError:
+        damaged = True
+    place = checkpoint.layout.folder / chunk.filename
+    if damaged:
+        return BadInputError(f"{place}: damaged ({found}); restore this chunk from a copy")
+    return BadInputError(
+        f"{place}: not the chunk that the manifest was saved with ({found}), though sound in "
+        "itself: it is from another save; restore all files of one save"
+    )
+
+
+def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
+    records(file)
+    member = damaged_member(file)
+    if member is not None:
+        raise BadInputError(f"{file}: damaged at {member!r} (CRC-32); restore it from a copy")
+    try:
+        loaded = torch.load(file, map_location=device, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _unsafe(file, str(error)) from error
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        AssertionError,
+        OverflowError,
+    ) as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise BadInputError(
+            f"{file}: its pickle cannot be read ({reason}); save it again with torch.save"
+        ) from error
+    try:
+        return _as_dictionary(revive(loaded), file)
+    except RecursionError as error:
+        raise BadInputError(f"{file}: holds containers nested too deeply") from error
+
+
+def _unsafe(file: Path, message: str) -> BadInputError:
+    asked = re.search(r"GLOBAL (\S+)", message) or re.search(r"global[: ]+(\S+)", message)
+    what = asked.group(1) if asked else re.sub(r"\s+", " ", message)[:200]
+    return BadInputError(
+        f"{file}: asks for {what}, which is more than tensors and plain values, so it was not "
+        "loaded; save its state_dict() instead of the object"
+    )
+
+
+def _as_dictionary(loaded: Any, file: Path) -> dict[str, Any]:
+    if isinstance(loaded, Mapping) and loaded.get("is_chunked") is True:
+        raise BadInputError(
+            f"{file}: is the placeholder of chunks in another format; join them with the tool "
+            "that wrote them and save the result again"
+        )
+    if not isinstance(loaded, Mapping):
+        raise BadInputError(
+            f"{file}: holds a {type(loaded).__name__}, not a dictionary; save a state dict"
+        )
+    return loaded if isinstance(loaded, dict) else dict(loaded)

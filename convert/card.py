@@ -1,0 +1,95 @@
+"""The card: who a .tflite is, as JSON inside the file.
+
+What a file is, is read from here and never from its name.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from checkpoints import list_files
+from chunkport.errors import BadInputError
+from chunkport.files import sha256_of
+from convert.tflite import attach_metadata, find_metadata, read_flatbuffer, write_flatbuffer
+
+SCHEMA_VERSION = 1
+_METADATA_NAME = "chunkport_card.json"
+_TOOLS = ("chunkport", "torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the file holds, what it was made from, and with which tools.
+
+    Attributes:
+        model: the registered name of its ModelSpec, or the FILE.py:NAME it was given as.
+        precision: the row of the precision table.
+        variant: "rewritten", or "plain" for a conversion without rewrites.
+        contract: inputs and outputs, as `Contract.to_json` gives them.
+        checkpoint: sha256 of the weights' files, and each file's own.
+        tools: the versions that made it.
+    """
+
+    model: str
+    precision: str
+    variant: str
+    contract: dict[str, Any]
+    checkpoint: dict[str, Any]
+    tools: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The card as plain JSON values."""
+        return {"schema_version": SCHEMA_VERSION, **vars(self)}
+
+
+def identify_checkpoint(path: Path) -> dict[str, Any]:
+    """The sha256 of a checkpoint and of each file of it that holds weights.
+
+    A plain checkpoint is identified by its file; one in chunks by its chunks in order, so that
+    it keeps its identity when it is renamed.
+    """
+    files = [file for file in list_files(path) if file.suffix != ".json"]
+    chunks = [file for file in files if ".chunk_" in file.name] or files
+    hashed = [{"name": file.name, "sha256": sha256_of(file)} for file in sorted(chunks)]
+    whole = hashlib.sha256("".join(entry["sha256"] for entry in hashed).encode()).hexdigest()
+    return {"sha256": hashed[0]["sha256"] if len(hashed) == 1 else whole, "files": hashed}
+
+
+def tool_versions() -> dict[str, str]:
+    """The installed versions of the tools that shape a conversion."""
+    found = {}
+    for name in _TOOLS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
+
+
+def stamp(source: Path, target: Path, card: Card) -> None:
+    """Write `target` as `source` with the card inside, in place of one that it has."""
+    model = read_flatbuffer(source)
+    attach_metadata(model, _METADATA_NAME, json.dumps(card.to_json(), indent=1).encode())
+    model.description = f"{card.model} {card.precision}, by chunkport".encode()
+    write_flatbuffer(model, target)
+
+
+def read_card(path: Path) -> Card | None:
+    """The card in a .tflite, or None where it has none.
+
+    Raises:
+        BadInputError: the file is no .tflite, or its card is of a later, unknown kind.
+    """
+    content = find_metadata(read_flatbuffer(path), _METADATA_NAME)
+    if content is None:
+        return None
+    try:
+        fields = json.loads(content)
+        if fields.pop("schema_version") > SCHEMA_VERSION:
+            raise BadInputError(f"{path}: its card is of a later chunkport; update chunkport")
+        return Card(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInputError(f"{path}: its card is damaged ({error}); convert it again") from error

@@ -1,0 +1,57 @@
+"""Run a function in a fresh process, so that its memory and its chatter stay away from ours."""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chunkport.errors import ConversionError
+
+Result = TypeVar("Result")
+_TAIL_LINES = 5
+
+
+def run_isolated(
+    function: Callable[..., Result], *arguments: Any, show_output: bool = False
+) -> Result:
+    """Call a module-level function in a new process and give back what it returns or raises.
+
+    Its output, native code's too, goes to our stderr with `show_output` and nowhere without.
+
+    Raises:
+        ConversionError: the process died; with the last lines that it wrote.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "output.txt"
+        with ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_redirect_output,
+            initargs=(None if show_output else log, list(sys.path)),
+        ) as executor:
+            try:
+                return executor.submit(function, *arguments).result()
+            except BrokenProcessPool as error:
+                tail = (
+                    log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+                    if log.is_file()
+                    else []
+                )
+                raise ConversionError(
+                    "the converting process died, most often for want of memory; its last words: "
+                    + (" | ".join(tail) or "none")
+                ) from error
+
+
+def _redirect_output(log: Path | None, path: list[str]) -> None:
+    """Set up the new process: our import path, and both output streams into one place."""
+    sys.path[:] = path
+    sys.stdout.flush()
+    sink = 2 if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)

@@ -1,0 +1,156 @@
+"""Before conversion: what the converter gets wrong is mended, or refused where it cannot be.
+
+The converter reports success in each of these cases and writes a wrong model, or fails with a
+page of compiler output.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from chunkport.errors import ConversionError
+from convert.precision import Precision
+from wrappers.rewrite import SubpixelConvTranspose2d
+
+# ai-edge-quantizer 0.10 fails on a weight of more than two axes beyond this many elements.
+QUANTIZER_ELEMENT_LIMIT = 8_388_608
+_FLAT_RANK = 2
+_OUTPUT_PADDING_AT = 5  # its place among the arguments of aten.conv_transpose2d
+
+
+class _ChannelsFirst(nn.Module):
+    """An NHWC piece in a place that speaks NCHW."""
+
+    def __init__(self, piece: nn.Module) -> None:
+        super().__init__()
+        self.piece = piece
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.piece(x.permute(0, 2, 3, 1))
+        return y.permute(0, 3, 1, 2)
+
+
+def lint(
+    module: nn.Module, inputs: Mapping[str, torch.Tensor], precisions: Sequence[Precision]
+) -> list[str]:
+    """Make the module safe to convert, in place; tell each mend in one line.
+
+    Raises:
+        ConversionError: something that conversion would get wrong has no exact mend.
+    """
+    module.eval().requires_grad_(requires_grad=False)
+    mended = [*_mend_transposed_convolutions(module), *_mend_tensors(module)]
+    if any(precision.recipe for precision in precisions):
+        _refuse_unquantizable(module, precisions)
+    _refuse_ops(module, inputs)
+    return mended
+
+
+def _mend_transposed_convolutions(module: nn.Module) -> list[str]:
+    """The converter cannot express `output_padding`."""
+    mended = []
+    for parent_name, parent in list(module.named_modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.ConvTranspose2d) and any(child.output_padding):
+                setattr(parent, name, _ChannelsFirst(SubpixelConvTranspose2d(child)))
+                place = f"{parent_name}.{name}".lstrip(".")
+                mended.append(f"{place}: rewrote a ConvTranspose2d with output_padding")
+    return mended
+
+
+def _mend_tensors(module: nn.Module) -> list[str]:
+    mended = []
+    named: list[tuple[str, torch.Tensor]] = [*module.named_parameters(), *module.named_buffers()]
+    for name, tensor in named:
+        if not tensor.is_floating_point():
+            continue
+        if torch.isnan(tensor).any():
+            raise ConversionError(f"weight '{name}' holds NaN; it cannot be converted")
+        if tensor.dtype != torch.float32:
+            mended.append(f"{name}: cast from {str(tensor.dtype).removeprefix('torch.')}")
+            tensor.data = tensor.data.float()
+        if tensor.device.type != "cpu":
+            mended.append(f"{name}: moved from {tensor.device} to the CPU")
+            tensor.data = tensor.data.cpu()
+        if not tensor.is_contiguous():
+            # The converter mistakes such a weight for another of the same shape.
+            mended.append(f"{name}: made contiguous")
+            tensor.data = tensor.data.contiguous()
+        if torch.isinf(tensor).any():
+            # The converter would do this by itself, behind the caller's back.
+            mended.append(f"{name}: infinities clamped to the largest float")
+            largest = torch.finfo(torch.float32).max
+            tensor.data = tensor.data.clamp(-largest, largest)
+    return mended
+
+
+def _refuse_unquantizable(module: nn.Module, precisions: Sequence[Precision]) -> None:
+    integer = [row.name for row in precisions if row.weight_bytes <= 1]
+    for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
+        if integer and tensor.dim() > _FLAT_RANK and tensor.numel() > QUANTIZER_ELEMENT_LIMIT:
+            raise ConversionError(
+                f"weight '{name}' {tuple(tensor.shape)} has more than {QUANTIZER_ELEMENT_LIMIT} "
+                f"elements on more than two axes, which the quantizer cannot make "
+                f"{', '.join(integer)}; leave out these precisions"
+            )
+
+
+def _refuse_ops(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> None:
+    exported = torch.export.export(module, (), dict(inputs), strict=False)
+    for node in exported.graph.nodes:
+        if node.op == "call_function" and (objection := _objection(node)):
+            raise ConversionError(f"{_place(node)}: {objection}")
+
+
+def _objection(node: Any) -> str | None:
+    name = str(node.target)
+    for prefix, judge in _JUDGES.items():
+        if name.startswith(prefix):
+            return judge(node)
+    return None
+
+
+def _nearest(node: Any) -> str | None:
+    before = node.args[0].meta["val"].shape[2:]
+    after = node.meta["val"].shape[2:]
+    if all(new % old == 0 for old, new in zip(before, after, strict=True)):
+        return None
+    return (
+        f"nearest-neighbour resize from {tuple(before)} to {tuple(after)} converts to wrong "
+        "values unless it is a whole multiple; use mode='nearest-exact' or 'bilinear'"
+    )
+
+
+def _antialias(_node: Any) -> str:
+    return (
+        "an antialiased resize has no TFLite form; resize before the model, or write it as two "
+        "matrix products"
+    )
+
+
+def _transposed(node: Any) -> str | None:
+    output_padding = dict(enumerate(node.args)).get(_OUTPUT_PADDING_AT, ())
+    if not any(output_padding):
+        return None
+    return (
+        "a functional transposed convolution with output_padding does not convert; use an "
+        "nn.ConvTranspose2d module, which is rewritten by itself"
+    )
+
+
+_JUDGES: dict[str, Callable[[Any], str | None]] = {
+    "aten.upsample_nearest2d": _nearest,
+    "aten._upsample_bilinear2d_aa": _antialias,
+    "aten._upsample_bicubic2d_aa": _antialias,
+    "aten.conv_transpose2d": _transposed,
+}
+
+
+def _place(node: Any) -> str:
+    """Where in the module tree an op stands, for a message."""
+    stack = node.meta.get("nn_module_stack") or {}
+    names = [entry[0] for entry in stack.values() if entry[0]]
+    return names[-1] if names else str(node.name)

@@ -1,0 +1,131 @@
+"""The whole way: a checkpoint to .tflite files in the precisions asked for, all or none."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chunkport.errors import UsageError
+from chunkport.files import make_folder, sha256_of, sync_folder
+from convert.card import Card, identify_checkpoint, stamp, tool_versions
+from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
+from convert.isolation import run_isolated
+from convert.precision import Precision, find_precision
+from convert.quantize import quantize
+from wrappers.registry import find_spec
+
+
+@dataclass(frozen=True)
+class ConvertedFile:
+    """One .tflite that was made.
+
+    Attributes:
+        path: where it is.
+        precision: its row of the precision table, by name.
+        size_bytes: its size.
+        sha256: of its bytes.
+        seconds: what it took to make from the float32 model.
+    """
+
+    path: Path
+    precision: str
+    size_bytes: int
+    sha256: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The files made from a checkpoint, and what is known about the float32 one beneath them."""
+
+    files: tuple[ConvertedFile, ...]
+    checkpoint_sha256: str
+    float_result: FloatResult
+
+
+def convert_checkpoint(
+    checkpoint: Path,
+    model: str,
+    precisions: Sequence[str],
+    output_folder: Path,
+    *,
+    variant: Variant = "rewritten",
+    force: bool = False,
+    show_output: bool = False,
+    on_step: Callable[[str], None] = lambda _step: None,
+) -> Conversion:
+    """Convert once to float32 and derive the rest; the files appear together or not at all.
+
+    Args:
+        checkpoint: a .pth, in chunks or not.
+        model: registered name or FILE.py:NAME of its ModelSpec.
+        precisions: names from the precision table; repeats are made once.
+        output_folder: made if need be.
+        variant: "plain" leaves our rewrites out, for comparison.
+        force: replace files that exist.
+        show_output: let the tools' own output through to stderr.
+        on_step: told the name of each step as it begins.
+
+    Raises:
+        UsageError: unknown model or precision, a file exists, the folder is not writable.
+        BadInputError: the checkpoint is damaged or of another model.
+        ConversionError: a tool refused or wrote something wrong.
+    """
+    spec = find_spec(model)
+    wanted = list(dict.fromkeys(find_precision(name) for name in precisions))
+    if not wanted:
+        raise UsageError("no precision asked for; add --precision fp32, for one")
+    stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
+    targets = {row: output_folder / f"{stem}_{row.suffix}.tflite" for row in wanted}
+    _refuse_overwriting(targets.values(), force=force)
+    on_step("reading the checkpoint")
+    identity = identify_checkpoint(checkpoint)
+    make_folder(output_folder)
+    with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
+        float_model = Path(scratch) / "converted.tflite"
+        on_step("converting to float32")
+        request = FloatRequest(
+            model, checkpoint, float_model, variant, tuple(row.name for row in wanted)
+        )
+        result = run_isolated(build_float_model, request, show_output=show_output)
+        derived = ", ".join(row.name for row in wanted if row.recipe)
+        on_step(f"making {derived}" if derived else "writing the card")
+        cards = {
+            row: Card(model, row.name, variant, result.contract, identity, tool_versions())
+            for row in wanted
+        }
+        seconds = run_isolated(_make_precisions, float_model, cards, show_output=show_output)
+        for row, target in targets.items():
+            _scratch_file(float_model, row).replace(target)
+    sync_folder(output_folder)
+    files = tuple(
+        ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), seconds[row.name])
+        for row, path in targets.items()
+    )
+    return Conversion(files, identity["sha256"], result)
+
+
+def _make_precisions(float_model: Path, cards: dict[Precision, Card]) -> dict[str, float]:
+    """Make each precision beside the float32 file; the seconds that each took, by name."""
+    seconds = {}
+    for row, card in cards.items():
+        started = time.perf_counter()
+        target = _scratch_file(float_model, row)
+        if row.recipe is None:
+            stamp(float_model, target, card)
+        else:
+            quantize(float_model, row, target)
+            stamp(target, target, card)
+        seconds[row.name] = time.perf_counter() - started
+    return seconds
+
+
+def _scratch_file(float_model: Path, row: Precision) -> Path:
+    return float_model.with_name(f"{row.name}.tflite")
+
+
+def _refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:
+    existing = [str(path) for path in targets if path.exists()]
+    if existing and not force:
+        raise UsageError(f"{', '.join(existing)}: already there; add --force to replace")

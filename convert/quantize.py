@@ -1,0 +1,52 @@
+"""Every precision other than float32, made from the float32 .tflite."""
+
+from pathlib import Path
+
+import numpy as np
+
+from chunkport.errors import ConversionError
+from convert.precision import Precision
+from convert.tflite import constants, read_flatbuffer
+
+_FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+def quantize(float_model: Path, precision: Precision, target: Path) -> None:
+    """Write `target` in that precision. Meant for a process of its own.
+
+    Raises:
+        ConversionError: a weight does not fit the precision, or the quantizer failed.
+    """
+    from ai_edge_quantizer import quantizer, recipe
+
+    if precision.recipe is None:
+        raise ConversionError(f"{precision.name} is the float32 file itself")
+    tool = quantizer.Quantizer(str(float_model))
+    if precision.recipe == "float_casting":
+        _refuse_beyond_float16(float_model)
+        tool.add_weight_only_config(
+            ".*",
+            quantizer.qtyping.TFLOperationName.ALL_SUPPORTED,
+            num_bits=16,
+            algorithm_key=quantizer.algorithm_manager.AlgorithmName.FLOAT_CASTING,
+        )
+    else:
+        tool.load_quantization_recipe(getattr(recipe, precision.recipe)())
+    try:
+        tool.quantize().export_model(str(target), overwrite=True)
+    except (RuntimeError, ValueError) as error:
+        raise ConversionError(
+            f"ai-edge-quantizer could not make {precision.name}: {error}"
+        ) from error
+
+
+def _refuse_beyond_float16(float_model: Path) -> None:
+    """The quantizer casts without a look, and such a weight would become infinite."""
+    for constant in constants(read_flatbuffer(float_model)):
+        if constant.values.dtype == np.float32 and constant.values.size:
+            largest = float(np.abs(constant.values).max())
+            if largest > _FLOAT16_MAX:
+                raise ConversionError(
+                    f"'{constant.name}' holds {largest:.4g}, beyond FP16's {_FLOAT16_MAX:.0f}; "
+                    "leave out fp16 or rescale the layer"
+                )

@@ -1,0 +1,107 @@
+"""The `chunkport` program: finds a command's file, runs it, and turns errors into exit codes."""
+
+import difflib
+import importlib
+import json
+import os
+import sys
+import traceback
+from itertools import pairwise
+
+import click
+
+from chunkport import __version__
+from chunkport.errors import ChunkportError
+
+# Command name to its module, in the order of the way through the house.
+COMMANDS = {
+    "train-gan": "scripts.train_gan",
+    "convert": "scripts.convert",
+    "verify": "scripts.verify",
+    "benchmark": "scripts.benchmark",
+    "report": "scripts.report",
+    "doctor": "scripts.doctor",
+}
+EXIT_CODES = """\b
+Exit codes:
+  0  done, and passed where there was something to pass
+  1  ran, and the verdict is: failed
+  2  the request cannot be carried out as written
+  3  a runtime or package is missing
+  4  the conversion failed
+  5  an input is bad or damaged
+  70 a fault of chunkport itself, with its traceback
+"""
+_INTERNAL_FAULT = 70
+_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's file only when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The command names, in order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, in kebab-case or snake_case."""
+        name = cmd_name.replace("_", "-")
+        if name not in COMMANDS:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{cmd_name}'.{meant} Commands: {', '.join(COMMANDS)}.")
+        command: click.Command = importlib.import_module(COMMANDS[name]).command
+        return command
+
+
+@click.group(cls=LazyGroup, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.version_option(__version__, prog_name="chunkport")
+def chunkport() -> None:
+    """From a trained PyTorch checkpoint, in chunks or not, to a verified .tflite."""
+
+
+def run(command: click.Command) -> None:
+    """Run a command on the process's arguments and exit with its code."""
+    try:
+        result = command.main(standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except ChunkportError as error:
+        _report(str(error), type(error).__name__, error.exit_code)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        if _wants_json():
+            _report(error.format_message(), "UsageError", error.exit_code)
+        else:
+            error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception:  # noqa: BLE001 - the outermost frame: whatever is left is our own fault
+        traceback.print_exc()
+        click.echo("This is a fault of chunkport; please report it with the lines above.", err=True)
+        sys.exit(_INTERNAL_FAULT)
+
+
+def main() -> None:
+    """The console script."""
+    run(chunkport)
+
+
+def _report(message: str, kind: str, exit_code: int) -> None:
+    if _wants_json():
+        error = {"type": kind, "message": message, "exit_code": exit_code}
+        click.echo(json.dumps({"schema_version": 1, "error": error}, indent=2))
+    click.echo(f"Error: {message}", err=True)
+
+
+def _wants_json() -> bool:
+    """Whether the user asked for JSON, known even where the arguments failed to parse."""
+    return "--format=json" in sys.argv or ("--format", "json") in pairwise(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""How every command takes its arguments: the flags that all share, and kinds of paths."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scripts._output import Output
+
+CHECKPOINT = click.Path(path_type=Path)
+TFLITE = click.Path(path_type=Path)
+
+_CONTEXT = {
+    "token_normalize_func": lambda token: token.replace("_", "-"),
+    "show_default": True,
+    "max_content_width": 100,
+}
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def chunkport_command(
+    name: str,
+) -> Callable[[Callable[..., int | None]], click.Command]:
+    """Make a command: kebab-case or snake_case flags, --format, -v, -q, and an `output` argument.
+
+    The function returns its exit code, None for 0.
+    """
+
+    def decorate(function: Callable[..., int | None]) -> click.Command:
+        @functools.wraps(function)  # carries the options over, which click keeps on the function
+        def call(*, output_format: str, verbose: bool, quiet: bool, **arguments: Any) -> int:
+            output = Output(name, as_json=output_format == "json", quiet=quiet, verbose=verbose)
+            code = function(output=output, **arguments)
+            output.close()
+            return code or 0
+
+        made = click.command(name, context_settings=_CONTEXT)(call)
+        made.params += [
+            click.Option(
+                ["--format", "output_format"],
+                type=click.Choice(["human", "json"]),
+                default="human",
+                help="How results are printed.",
+            ),
+            click.Option(["-v", "--verbose"], is_flag=True, help="Show the tools' own output."),
+            click.Option(["-q", "--quiet"], is_flag=True, help="Only results and errors."),
+        ]
+        return made
+
+    return decorate

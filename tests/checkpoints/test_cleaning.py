@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from checkpoints import SavedCheckpoint, clean_chunks, load_model_chunked, save_model_chunked
+from chunkport.errors import BadInputError
+
+NEIGHBOURS = [
+    "best_model.pth.backup",
+    "best_model2.pth",
+    "best_model2.chunk_000.pth",
+    "best_model.chunk_0.pth",
+    "best_model.chunk_000.pth.bak",
+    "best_modelXchunk_000.pth",
+    "best_model.tflite",
+    "best_model.json",
+    "my_best_model.manifest.json",
+    ".best_model2.pth.0123456789abcdef.staged",
+    ".best_model.pth.notes",
+]
+
+
+def test_all_of_the_checkpoint_goes_and_nothing_else(chunked: SavedCheckpoint) -> None:
+    folder = chunked.path.parent
+    own = set(folder.iterdir())
+    for name in (".best_model.journal", ".best_model.chunk_001.pth.0123456789abcdef.staged"):
+        (folder / name).write_text("half")
+        own.add(folder / name)
+    (folder / "best_model.chunk_007.pth").write_text("of an older save")
+    own.add(folder / "best_model.chunk_007.pth")
+    for name in NEIGHBOURS:
+        (folder / name).write_text("kept")
+    assert set(clean_chunks(chunked.path)) == own
+    assert sorted(path.name for path in folder.iterdir()) == sorted(NEIGHBOURS)
+    assert clean_chunks(chunked.path) == ()
+
+
+def test_a_whole_checkpoint_stays(tmp_path: Path) -> None:
+    path = tmp_path / "m.pth"
+    save_model_chunked({"w": torch.ones(3)}, path)
+    (tmp_path / "m.chunk_000.pth").write_text("of an older save")
+    assert clean_chunks(path) == (tmp_path / "m.chunk_000.pth",)
+    assert load_model_chunked(path)["w"].tolist() == [1, 1, 1]
+
+
+def test_the_manifest_names_the_checkpoint_too(chunked: SavedCheckpoint) -> None:
+    assert chunked.manifest is not None
+    assert len(clean_chunks(chunked.manifest)) == 4
+    assert list(chunked.path.parent.iterdir()) == []
+
+
+def test_patterns_in_the_name_are_not_obeyed(tmp_path: Path) -> None:
+    (tmp_path / "model.chunk_000.pth").write_text("kept")
+    assert clean_chunks(tmp_path / "m*.pth") == ()
+    assert clean_chunks(tmp_path / "mode[l].pth") == ()
+    assert (tmp_path / "model.chunk_000.pth").exists()
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no folder"):
+        clean_chunks(tmp_path / "nowhere" / "m.pth")

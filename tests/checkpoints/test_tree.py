@@ -1,0 +1,164 @@
+import json
+import math
+import types
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hypothesis_numpy
+
+from checkpoints.restoring import restore
+from checkpoints.tree import NUMPY_DTYPES, flatten
+from chunkport.errors import UsageError
+
+numbers = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.integers(2**63, 2**200), st.floats()
+)
+texts = st.text(st.characters(), max_size=8)  # lone surrogates included
+plain = numbers | texts
+tensors = st.builds(
+    lambda dtype, shape: torch.arange(math.prod(shape)).reshape(shape).to(dtype),
+    st.sampled_from([torch.float32, torch.bfloat16, torch.bool, torch.int64, torch.complex64]),
+    st.lists(st.integers(0, 3), max_size=3),
+)
+arrays = hypothesis_numpy.arrays(
+    st.sampled_from(sorted(NUMPY_DTYPES, key=str)),
+    hypothesis_numpy.array_shapes(min_dims=0, max_side=3),
+)
+scalars = st.sampled_from(sorted(NUMPY_DTYPES, key=str)).flatmap(hypothesis_numpy.from_dtype)
+keys = texts | st.integers() | st.booleans() | st.none() | st.tuples(st.integers(), texts)
+
+
+def _ordered(mapping: dict[Any, Any]) -> OrderedDict[Any, Any]:
+    return OrderedDict(mapping)
+
+
+def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    lists = st.lists(inner, max_size=3)
+    mappings: st.SearchStrategy[dict[Any, Any]] = st.dictionaries(keys, inner, max_size=3)
+    return lists | lists.map(tuple) | mappings | mappings.map(_ordered)
+
+
+trees = st.recursive(plain | tensors | arrays | scalars, _containers, max_leaves=12)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal in type and value at every depth, NaN being equal to NaN."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, torch.Tensor):
+        return left.dtype == right.dtype and torch.equal(left, right)
+    if isinstance(left, np.ndarray | np.generic):
+        return left.dtype == right.dtype and bool(np.array_equal(left, right, equal_nan=True))
+    if isinstance(left, dict):
+        return same(list(left.items()), list(right.items()))
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    return repr(left) == repr(right)  # which tells -0.0 from 0.0 and knows NaN
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(texts.filter(lambda key: key != "__chunkport__"), trees, max_size=4))
+def test_any_tree_survives_json(value: dict[str, Any]) -> None:
+    tree, leaves = flatten(value)
+    text = json.dumps(tree, allow_nan=False)
+    assert same(restore(json.loads(text), [leaf.tensor for leaf in leaves]), value)
+
+
+def test_the_versions_in_a_state_dict_survive() -> None:
+    state = torch.nn.BatchNorm2d(3).state_dict()
+    tree, leaves = flatten({"net": state})
+    back = restore(tree, [leaf.tensor for leaf in leaves])["net"]
+    assert back._metadata == state._metadata  # type: ignore[attr-defined]  # torch puts it there
+
+
+def test_tied_tensors_are_one_leaf_and_tied_again() -> None:
+    shared = torch.randn(4, 4)
+    tree, leaves = flatten({"a": shared, "b": {"c": shared.view(4, 4)}, "d": shared.t()})
+    assert len(leaves) == 2
+    back = restore(tree, [leaf.tensor for leaf in leaves])
+    assert back["a"] is back["b"]["c"]
+    assert back["a"] is not back["d"]
+
+
+def test_parameters_and_gradients_stay_what_they_are() -> None:
+    frozen = torch.nn.Parameter(torch.ones(2), requires_grad=False)
+    value = {
+        "p": torch.nn.Parameter(torch.ones(3)),
+        "f": frozen,
+        "t": torch.ones(1).requires_grad_(),
+    }
+    tree, leaves = flatten(value)
+    back = restore(tree, [leaf.tensor for leaf in leaves])
+    assert [type(back[key]) for key in value] == [type(item) for item in value.values()]
+    assert [back[key].requires_grad for key in value] == [True, False, True]
+
+
+def test_leaves_are_named_after_their_place() -> None:
+    state = {"optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}, "noise": torch.ones(3)}
+    _, leaves = flatten(state)
+    assert [(leaf.name, leaf.group) for leaf in leaves] == [
+        ("optimizer/state/0/exp_avg", "optimizer"),
+        ("noise", ""),
+    ]
+
+
+def test_places_that_read_alike_get_names_of_their_own() -> None:
+    _, leaves = flatten({"a": {"b": torch.ones(1), "c/d": torch.ones(1)}, "a/b": torch.ones(1)})
+    assert [leaf.name for leaf in leaves] == ["a/b", "a/c/d", "a/b#2"]
+
+
+class _Own:
+    pass
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {1, 2},
+        b"bytes",
+        _Own(),
+        torch.nn.Linear(1, 1),
+        types.SimpleNamespace(),
+        Path("x"),
+        np.array(["text"]),
+        np.array([1.0], dtype=">f4"),
+        np.array([object()]),
+        torch.ones(2, 2).to_sparse(),
+        torch.ones(2, device="meta"),
+        {_Own: 1},
+        {(1, frozenset()): 1},
+        1 << 20_000,
+        len,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_other_values_are_refused_with_their_place(value: object) -> None:
+    with pytest.raises(UsageError, match=r"^checkpoint: extra/1 holds ") as caught:
+        flatten({"extra": [0, value]})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_container_in_itself_is_refused() -> None:
+    loop: list[Any] = []
+    loop.append({"again": loop})
+    with pytest.raises(UsageError, match="extra/0/again holds a container that holds itself"):
+        flatten({"extra": loop})
+
+
+def test_endless_nesting_is_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(UsageError, match="nested deeper than 100"):
+        flatten({"deep": deep})
+
+
+def test_top_level_keys_are_strings() -> None:
+    with pytest.raises(UsageError, match="top-level key 3 is not a string"):
+        flatten({3: 1})  # type: ignore[dict-item]  # the mistake under test

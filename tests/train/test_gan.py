@@ -1,0 +1,268 @@
+"""Training runs end to end, small ones: what they leave, how they stop and how they go on."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from checkpoints import load_model_chunked
+from chunkport.errors import BadInputError, ChunkportError, UsageError
+from networks.gan import Discriminator, Generator
+from train.fruits import render_fruit
+from train.gan import BatchReport, DivergedError, EpochReport, train_gan
+from train.gan_config import GanConfig
+from train.gan_state import HISTORY_KEYS, derived_seed
+
+TINY = GanConfig(epochs=2, batch_size=4, width=4, noise_dim=8, average_decay=0.9)
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.from_numpy(np.stack([render_fruit("Pear", seed) for seed in range(10)]))[:, None]
+
+
+class StopError(Exception):
+    """Somebody pressed Ctrl+C."""
+
+
+def stop_after(epoch: int) -> Any:
+    def on_epoch(report: EpochReport) -> None:
+        if report.epoch == epoch:
+            raise StopError
+
+    return on_epoch
+
+
+def assert_same(a: Any, b: Any, where: str = "") -> None:
+    """Equality of checkpoints, tensors bit by bit."""
+    assert type(a) is type(b), where
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, list):
+        assert len(a) == len(b), where
+        for index, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}/{index}")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+def test_a_run_leaves_a_checkpoint_that_the_networks_load(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    batches: list[BatchReport] = []
+    epochs: list[EpochReport] = []
+    result = train_gan(images, TINY, tmp_path, on_batch=batches.append, on_epoch=epochs.append)
+
+    assert result.checkpoint == tmp_path / "models" / "latest_model.pth"
+    assert [(report.epoch, report.batch, report.batches) for report in batches] == [
+        (1, 1, 2),
+        (1, 2, 2),
+        (2, 1, 2),
+        (2, 2, 2),
+    ]
+    assert [report.epoch for report in epochs] == [1, 2]
+    saved = load_model_chunked(result.checkpoint)
+    assert (saved["epoch"], saved["noise_dim"], saved["width"]) == (2, 8, 4)
+    assert GanConfig.from_dict(saved["config"]) == TINY
+    Generator(noise_dim=8, width=4).load_state_dict(saved["generator_state_dict"])
+    Generator(noise_dim=8, width=4).load_state_dict(saved["generator_raw_state_dict"])
+    Discriminator(width=4).load_state_dict(saved["discriminator_state_dict"])
+    for key in HISTORY_KEYS:
+        assert saved["history"][key] == list(result.history[key])
+        assert len(result.history[key]) == 2
+        assert all(math.isfinite(value) for value in result.history[key])
+    assert saved["history"]["D_loss"][1] == pytest.approx(
+        (batches[2].step.d_loss + batches[3].step.d_loss) / 2
+    )
+
+
+def test_both_networks_learn(images: torch.Tensor, tmp_path: Path) -> None:
+    states = [
+        load_model_chunked(train_gan(images, replace(TINY, epochs=n), tmp_path / str(n)).checkpoint)
+        for n in (1, 2)
+    ]
+    for key in ("generator_raw_state_dict", "discriminator_state_dict"):
+        for name, before in states[0][key].items():
+            assert not torch.equal(before, states[1][key][name]), f"{key}/{name}"
+
+
+def test_the_checkpoint_is_chunked_where_the_cap_asks_for_it(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    config = replace(TINY, epochs=1)
+    result = train_gan(images, config, tmp_path, max_chunk_mb=0.25, announce=said.append)
+    chunks = sorted(result.checkpoint.parent.glob("latest_model.chunk_*.pth"))
+    assert len(chunks) > 1
+    assert all(chunk.stat().st_size <= 0.25 * 2**20 for chunk in chunks)
+    assert load_model_chunked(result.checkpoint)["epoch"] == 1
+    assert any("[CHUNKED]" in line for line in said)
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(images: torch.Tensor, tmp_path: Path) -> None:
+    whole = train_gan(images, replace(TINY, epochs=3), tmp_path / "whole")
+    config = replace(TINY, epochs=3)
+    with pytest.raises(StopError):
+        train_gan(images, config, tmp_path / "stopped", on_epoch=stop_after(1))
+    torch.rand(17)  # whatever else drew random numbers must not matter
+    latest = tmp_path / "stopped" / "models" / "latest_model.pth"
+    assert load_model_chunked(latest)["epoch"] == 1
+    resumed = train_gan(images, config, tmp_path / "stopped", resume=latest)
+
+    assert_same(load_model_chunked(whole.checkpoint), load_model_chunked(resumed.checkpoint))
+    assert resumed.history == whole.history
+
+
+def test_more_epochs_can_be_asked_for_later(images: torch.Tensor, tmp_path: Path) -> None:
+    whole = train_gan(images, TINY, tmp_path / "whole")
+    first = train_gan(images, replace(TINY, epochs=1), tmp_path / "parts")
+    second = train_gan(images, TINY, tmp_path / "parts", resume=first.checkpoint)
+    assert_same(load_model_chunked(whole.checkpoint), load_model_chunked(second.checkpoint))
+
+
+def test_training_leaves_the_callers_random_numbers_alone(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    train_gan(images, replace(TINY, epochs=1), tmp_path)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_seeds_decide_the_outcome(images: torch.Tensor, tmp_path: Path) -> None:
+    runs = [
+        load_model_chunked(
+            train_gan(images, replace(TINY, epochs=1, seed=seed), tmp_path / name).checkpoint
+        )["generator_state_dict"]["fc.weight"]
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+def test_every_epoch_draws_numbers_of_its_own() -> None:
+    drawn = set()
+    for epoch in range(100):
+        torch.manual_seed(derived_seed(0, "epoch", epoch))
+        drawn.add(torch.rand(1).item())
+    assert len(drawn) == 100
+
+
+def test_the_average_ships_with_statistics_that_fit_it(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    """In use, on its running statistics, it must draw what it draws on those of a large batch."""
+    saved = load_model_chunked(train_gan(images, TINY, tmp_path).checkpoint)
+    generator = Generator(noise_dim=8, width=4)
+    generator.load_state_dict(saved["generator_state_dict"])
+    assert not torch.equal(
+        saved["generator_state_dict"]["fc.weight"], saved["generator_raw_state_dict"]["fc.weight"]
+    )
+    latents = torch.randn(1024, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        in_use = generator.eval()(latents)
+        on_batch = generator.train()(latents)
+    assert (in_use - on_batch).abs().mean() < 0.02
+
+
+def test_without_an_average_the_trained_generator_ships(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    config = replace(TINY, average_decay=0.0)
+    whole = train_gan(images, config, tmp_path / "whole")
+    saved = load_model_chunked(whole.checkpoint)
+    assert "generator_raw_state_dict" not in saved
+    first = train_gan(images, replace(config, epochs=1), tmp_path / "parts")
+    second = train_gan(images, config, tmp_path / "parts", resume=first.checkpoint)
+    assert_same(saved, load_model_chunked(second.checkpoint))
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    first = train_gan(images, replace(TINY, epochs=1), tmp_path)
+    before = load_model_chunked(first.checkpoint)
+    wild = replace(TINY, epochs=3, learning_rate=1e30, discriminator_rate=1e30)
+    with pytest.raises(
+        DivergedError, match=r"epoch 2, batch [12]: .* checkpoint of epoch 1"
+    ) as caught:
+        train_gan(images, wild, tmp_path, resume=first.checkpoint)
+    assert isinstance(caught.value, ChunkportError)
+    assert "\n" not in str(caught.value)
+    assert_same(load_model_chunked(first.checkpoint), before)
+
+
+def test_a_run_that_diverged_goes_on_with_a_lower_rate(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    first = train_gan(images, replace(TINY, epochs=1), tmp_path)
+    lower = replace(TINY, learning_rate=1e-5, discriminator_rate=2e-5)
+    saved = load_model_chunked(
+        train_gan(images, lower, tmp_path, resume=first.checkpoint).checkpoint
+    )
+    assert saved["optimizer_G_state_dict"]["param_groups"][0]["lr"] == 1e-5
+    assert saved["optimizer_D_state_dict"]["param_groups"][0]["lr"] == 2e-5
+
+
+def test_resuming_under_another_config_is_refused(images: torch.Tensor, tmp_path: Path) -> None:
+    first = train_gan(images, replace(TINY, epochs=1), tmp_path)
+    with pytest.raises(UsageError, match="width 4 became 8; resume with the values of that run"):
+        train_gan(images, replace(TINY, width=8), tmp_path, resume=first.checkpoint)
+    with pytest.raises(UsageError, match="has 1 epochs behind it already"):
+        train_gan(images, replace(TINY, epochs=1), tmp_path, resume=first.checkpoint)
+
+
+def test_resuming_from_something_else_is_refused(images: torch.Tensor, tmp_path: Path) -> None:
+    other = tmp_path / "other.pth"
+    torch.save({"model": torch.zeros(3)}, other)
+    with pytest.raises(BadInputError, match=r"other\.pth: has no config; resume from a training"):
+        train_gan(images, TINY, tmp_path, resume=other)
+    torch.save({"config": TINY.as_dict()}, other)
+    with pytest.raises(BadInputError, match=r"other\.pth: has no 'generator_raw_state_dict'"):
+        train_gan(images, TINY, tmp_path, resume=other)
+
+
+def test_pictures_show_the_progress(images: torch.Tensor, tmp_path: Path) -> None:
+    train_gan(images, replace(TINY, epochs=5, sample_every=3), tmp_path)
+    folder = tmp_path / "training_progress"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "epoch_001.png",
+        "epoch_003.png",
+        "epoch_005.png",
+    ]
+    assert Image.open(folder / "epoch_003.png").size == (8 * 128, 8 * 128)
+
+
+def test_fewer_images_than_a_batch_still_train(images: torch.Tensor, tmp_path: Path) -> None:
+    batches: list[BatchReport] = []
+    train_gan(images[:3], replace(TINY, epochs=1), tmp_path, on_batch=batches.append)
+    assert len(batches) == 1
+
+
+def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="1 images are too few"):
+        train_gan(images[:1], TINY, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs: is 0; give at least 1"),
+        ({"batch_size": 1}, "batch_size: is 1; give at least 2"),
+        ({"learning_rate": 0.0}, "learning_rate: is 0.0; give more than 0"),
+        ({"average_decay": 1.0}, "average_decay: is 1.0; give 0 up to below 1"),
+    ],
+)
+def test_impossible_configs_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(TINY, **change)

@@ -1,0 +1,124 @@
+"""Drawn fruit: five classes of 128x128 grayscale pictures, each one new, all from a seed.
+
+They stand in for photographs wherever none are at hand, so shape, size, pose, light and texture
+vary as in a product photograph: one fruit, upright or leaning, on a light ground.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from chunkport.errors import UsageError
+from chunkport.files import make_folder, replacing
+from train.fruit_shapes import PAINTERS, Layer
+from train.surfaces import Plane, Vector, grid, placed
+
+SIZE = 128
+FRUITS = tuple(PAINTERS)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What surrounds the fruit: where it stands, how it leans and where the light is."""
+
+    centre: tuple[float, float]
+    scale: float
+    angle: float
+    light: Vector
+    ground: float
+
+
+def _set_scene(rng: np.random.Generator) -> _Scene:
+    azimuth = rng.uniform(0.25, 1.1) * rng.choice([-1, 1])  # radians from straight above
+    height = rng.uniform(0.75, 1.1)
+    light = (
+        float(np.sin(azimuth) * np.sin(height)),
+        float(np.cos(azimuth) * np.sin(height)),
+        float(np.cos(height)),
+    )
+    return _Scene(
+        centre=(float(rng.uniform(-0.05, 0.05)), float(rng.uniform(-0.06, 0.02))),
+        scale=float(rng.uniform(0.62, 0.74)),
+        angle=float(rng.normal(0, 0.14)),
+        light=light,
+        ground=float(rng.uniform(0.86, 0.97)),
+    )
+
+
+def _background(scene: _Scene, foot: float, half_width: float) -> Plane:
+    """A light backdrop, brighter on the side of the light, with the fruit's soft shadow."""
+    x, y = grid(SIZE)
+    wall = scene.ground + 0.05 * (x * scene.light[0] + y * scene.light[1])
+    away = -0.35 * scene.light[0] * scene.scale
+    shadow_x = (x - scene.centre[0] - away) / (half_width * scene.scale * 1.15)
+    shadow_y = (y - scene.centre[1] - foot * scene.scale) / (0.2 * scene.scale)
+    cast = 0.42 * np.exp(-(shadow_x**2 + shadow_y**2) * 1.4)
+    return np.asarray(wall * (1 - cast), dtype=np.float32)
+
+
+def _over(picture: Plane, layer: Layer) -> Plane:
+    return np.asarray(picture + layer.coverage * (layer.luminance - picture), dtype=np.float32)
+
+
+def render_fruit(kind: str, seed: int) -> NDArray[np.uint8]:
+    """One picture of a fruit, (128, 128) uint8; the same kind and seed give the same bytes.
+
+    Raises:
+        UsageError: `kind` is not one of `FRUITS`.
+    """
+    if kind not in PAINTERS:
+        raise UsageError(f"{kind}: no such fruit; choose one of {', '.join(FRUITS)}")
+    rng = np.random.default_rng((FRUITS.index(kind), seed))
+    scene = _set_scene(rng)
+    painter = PAINTERS[kind]
+    frame = placed(
+        SIZE,
+        centre=scene.centre,
+        scale=scene.scale,
+        angle=scene.angle,
+        light=scene.light,
+    )
+    picture = _background(scene, painter.foot, painter.half_width)
+    for layer in painter.paint(frame, rng):
+        picture = _over(picture, layer)
+    grain = rng.normal(0, 0.008, picture.shape)
+    return np.clip((picture + grain) * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def write_fruit_images(
+    folder: Path,
+    per_class: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    force: bool = False,
+) -> int:
+    """Write `per_class` pictures of every fruit as `folder/CLASS/CLASS_0000.png`.
+
+    `progress` is called with the pictures written so far and in all. Returns how many there are.
+
+    Raises:
+        UsageError: a picture is in the way and `force` is not set, or the folder is not writable.
+    """
+    total = per_class * len(FRUITS)
+    paths = [
+        (kind, index, folder / kind / f"{kind}_{index:04d}.png")
+        for kind in FRUITS
+        for index in range(per_class)
+    ]
+    taken = [path for _, _, path in paths if path.exists()]
+    if taken and not force:
+        raise UsageError(f"{taken[0]}: exists already; use --force to replace the pictures")
+    for kind in FRUITS:
+        make_folder(folder / kind)
+    for done, (kind, index, path) in enumerate(paths, start=1):
+        own_seed = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
+        with replacing(path) as temporary:
+            Image.fromarray(render_fruit(kind, own_seed)).save(temporary, format="PNG")
+        if progress is not None:
+            progress(done, total)
+    return total

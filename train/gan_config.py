@@ -1,0 +1,99 @@
+"""What a GAN training run is told: the published recipe, and one small enough for a demo."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from chunkport.errors import BadInputError, UsageError
+from networks.gan import NOISE_DIM, WIDTH
+
+
+@dataclass(frozen=True)
+class GanConfig:
+    """All that decides the outcome of a run besides the images.
+
+    The defaults are the published recipe: DCGAN's optimiser and starting weights
+    (Radford et al. 2016), binary cross-entropy, two alternating steps.
+
+    Attributes:
+        betas: Adam's decay rates of the first and second moment.
+        real_label: what the discriminator is asked to answer to a real image; a little below 1
+            keeps it from growing too sure (one-sided label smoothing, Salimans et al. 2016).
+        instance_noise: standard deviation of the noise on what the discriminator sees, fading
+            to 0 over the run (Sonderby et al. 2017); images are in [-1, 1].
+        average_decay: how slowly the generator's running average follows it (0 ships the
+            generator as it is); averaging evens out the last steps (Yaz et al. 2019).
+    """
+
+    epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    discriminator_rate: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    noise_dim: int = NOISE_DIM
+    width: int = WIDTH
+    seed: int = 0
+    real_label: float = 1.0
+    instance_noise: float = 0.0
+    average_decay: float = 0.999
+    sample_every: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "noise_dim", "width", "sample_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: is {getattr(self, name)}; give at least 1")
+        if self.batch_size < 2:  # noqa: PLR2004 - batch normalisation of one image is undefined
+            raise UsageError(f"batch_size: is {self.batch_size}; give at least 2")
+        if self.learning_rate <= 0:
+            raise UsageError(f"learning_rate: is {self.learning_rate}; give more than 0")
+        if not 0 <= self.average_decay < 1:
+            raise UsageError(f"average_decay: is {self.average_decay}; give 0 up to below 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The config as plain values, as a checkpoint holds it."""
+        return asdict(self) | {"betas": list(self.betas)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "GanConfig":
+        """The config that `as_dict` gave.
+
+        Raises:
+            BadInputError: a value is missing or unknown.
+        """
+        expected = {field.name for field in fields(cls)}
+        if odd := sorted(expected ^ set(values)):
+            raise BadInputError(f"config: missing or unknown {', '.join(odd)}; train anew")
+        return cls(**{**values, "betas": (values["betas"][0], values["betas"][1])})
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A run that is known to work: its config, its drawn images and the size of its chunks."""
+
+    about: str
+    config: GanConfig
+    images_per_class: int
+    max_chunk_mb: float
+
+
+PROFILES = {
+    "standard": Profile(
+        about="the published size and recipe, for a GPU",
+        config=GanConfig(),
+        images_per_class=1000,
+        max_chunk_mb=90,
+    ),
+    "demo": Profile(
+        about="a quarter of the width, for two CPU cores and four minutes",
+        config=GanConfig(
+            epochs=8,
+            batch_size=32,
+            width=16,
+            real_label=0.9,
+            average_decay=0.99,
+            sample_every=1,
+        ),
+        images_per_class=400,
+        max_chunk_mb=6,
+    ),
+}

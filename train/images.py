@@ -1,0 +1,94 @@
+"""Training images from a folder: one subfolder per class, any size and colour, as one tensor."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from chunkport.errors import BadInputError, UsageError
+from networks.gan import IMAGE_SIZE
+
+_ENDINGS = {".png", ".jpg", ".jpeg"}
+_REMEDY = "draw some with train-gan --profile demo, or name another folder with --data-dir"
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Grayscale images (N, 1, 128, 128) uint8 with a label each, (N,) int64, into `classes`."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+
+
+def to_unit_range(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 from 0 to 255 -> float32 from -1 to 1, the range that the networks work in."""
+    return pixels.to(torch.float32) / 127.5 - 1
+
+
+def to_pixels(images: torch.Tensor) -> torch.Tensor:
+    """Float from -1 to 1 -> uint8 from 0 to 255, rounded."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """One image of any size and colour as its luminance (ITU-R 601), (128, 128) uint8.
+
+    Transparent parts become white.
+
+    Raises:
+        BadInputError: the file is not an image, is damaged, or is too large to be one.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.has_transparency_data:
+                opaque = image.convert("RGBA")
+                white = Image.new("RGBA", opaque.size, "white")
+                gray = Image.alpha_composite(white, opaque).convert("L")
+            elif image.mode.startswith("I"):  # 16 bits a pixel: "L" would clip, not scale
+                deep = np.asarray(image, dtype=np.float64)
+                gray = Image.fromarray((deep / 257).round().clip(0, 255).astype(np.uint8))
+            else:
+                gray = image.convert("L")
+            if gray.size != (IMAGE_SIZE, IMAGE_SIZE):
+                gray = gray.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS)
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split())
+        raise BadInputError(
+            f"{path}: cannot be read as an image ({reason}); remove or replace it"
+        ) from error
+    return np.asarray(gray, dtype=np.uint8)
+
+
+def load_images(folder: Path, only: str | None = None) -> ImageSet:
+    """All PNG and JPEG files of `folder/CLASS/`, or of the one class `only`, in sorted order.
+
+    Raises:
+        UsageError: there is no such folder or class, or no image in it.
+        BadInputError: a file cannot be read; the message names it.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; {_REMEDY}")
+    paths_by_class = {
+        entry.name: sorted(path for path in entry.iterdir() if path.suffix.lower() in _ENDINGS)
+        for entry in sorted(folder.iterdir())
+        if entry.is_dir() and not entry.name.startswith(".")
+    }
+    paths_by_class = {name: paths for name, paths in paths_by_class.items() if paths}
+    if not paths_by_class:
+        raise UsageError(f"{folder}: no images in any subfolder of it; {_REMEDY}")
+    if only is not None:
+        if only not in paths_by_class:
+            known = ", ".join(paths_by_class)
+            raise UsageError(f"{folder}: no images of class {only}; choose one of {known}")
+        paths_by_class = {only: paths_by_class[only]}
+    pixels = [read_image(path) for paths in paths_by_class.values() for path in paths]
+    labels = [label for label, paths in enumerate(paths_by_class.values()) for _ in paths]
+    return ImageSet(
+        images=torch.from_numpy(np.stack(pixels)).unsqueeze(1),
+        labels=torch.tensor(labels),
+        classes=tuple(paths_by_class),
+    )

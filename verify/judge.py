@@ -1,0 +1,229 @@
+"""Runs the checks: a .tflite on seeded samples against the network on the original weights."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from checkpoints import load_model_chunked
+from chunkport.errors import BadInputError, UsageError
+from chunkport.files import sha256_of
+from convert.card import Card, identify_checkpoint, read_card
+from convert.precision import find_precision
+from verify.metrics import METRICS, stacked
+from verify.runtimes.litert import LiteRtSession
+from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
+from wrappers.registry import find_spec
+from wrappers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from verify.runtimes import Session
+    from wrappers.spec import Arrays
+
+_LOADS = "opens in the runtime"
+_SIGNATURE = "inputs and outputs have the names and shapes of the contract"
+_LINEAGE = "its card names the checkpoint that it is compared with"
+_RUNS = "computes without an error"
+_RANGE = "outputs are finite and inside the range of the contract"
+_REPEATS = "the same input gives the same output twice"
+_ROUNDING = 1e-6  # tanh in float32 may step over 1 by this
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The network's answers, computed once and compared with every file."""
+
+    spec: ModelSpec
+    contract: Any
+    checkpoint_sha256: str
+    inputs: "list[Arrays]"
+    outputs: "list[Arrays]"
+    seed: int
+
+
+def compute_reference(
+    model: str,
+    checkpoint: Path,
+    samples: int,
+    seed: int,
+    on_sample: Callable[[], None] = lambda: None,
+) -> Reference:
+    """Run the network, never the wrapper, on `samples` seeded inputs.
+
+    Raises:
+        UsageError: an unknown model.
+        BadInputError: the checkpoint is damaged or of another model.
+    """
+    spec = find_spec(model)
+    network = spec.load_network(load_model_chunked(checkpoint), str(checkpoint))
+    contract = spec.contract(network)
+    inputs = spec.make_samples(contract, samples, seed)
+    outputs = []
+    for item in inputs:
+        outputs.append(spec.reference(network, item))
+        on_sample()
+    digest = identify_checkpoint(checkpoint)["sha256"]
+    return Reference(spec, contract, digest, inputs, outputs, seed)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A .tflite to be judged and what it says it is."""
+
+    path: Path
+    model: str
+    precision: str
+    card: Card | None
+
+
+def identify(path: Path, model: str | None = None, precision: str | None = None) -> Subject:
+    """What the file's card says, or what the caller says of a file without one.
+
+    Raises:
+        BadInputError: no .tflite, or it has no card and the caller did not say what it is.
+        UsageError: the caller contradicts the card.
+    """
+    card = read_card(path)
+    if card is None:
+        if model is None or precision is None:
+            raise BadInputError(
+                f"{path}: has no chunkport card; say what it is with --model and --precision"
+            )
+        return Subject(path, model, find_precision(precision).name, None)
+    if model not in (None, card.model):
+        raise UsageError(f"{path}: its card says model '{card.model}', not '{model}'")
+    if precision is not None and find_precision(precision).name != card.precision:
+        raise UsageError(f"{path}: its card says precision '{card.precision}', not '{precision}'")
+    return Subject(path, card.model, card.precision, card)
+
+
+def judge(
+    subject: Subject,
+    reference: Reference,
+    threads: int,
+    on_sample: Callable[[], None] = lambda: None,
+    on_outputs: "Callable[[list[Arrays]], None]" = lambda _outputs: None,
+) -> Verdict:
+    """Every check of one file; a check that cannot run is a row with its reason.
+
+    `on_outputs` is handed the outputs that are judged, one per sample, once the file has run.
+    """
+    return Verdict(
+        path=subject.path,
+        model=subject.model,
+        precision=subject.precision,
+        size_bytes=subject.path.stat().st_size,
+        sha256=sha256_of(subject.path),
+        samples=len(reference.inputs),
+        seed=reference.seed,
+        checks=tuple(_checks(subject, reference, threads, on_sample, on_outputs)),
+    )
+
+
+def run_on_samples(
+    session: "Session", inputs: "Sequence[Arrays]", on_sample: Callable[[], None]
+) -> "list[Arrays]":
+    """The session's outputs for each input."""
+    outputs = []
+    for item in inputs:
+        outputs.append(session.run(item))
+        on_sample()
+    return outputs
+
+
+def _checks(
+    subject: Subject,
+    reference: Reference,
+    threads: int,
+    on_sample: Callable[[], None],
+    on_outputs: "Callable[[list[Arrays]], None]",
+) -> Iterator[Check]:
+    yield _lineage(subject, reference)
+    try:
+        session = LiteRtSession(subject.path, threads)
+    except (ValueError, RuntimeError) as error:
+        yield yes_or_no("loads", _LOADS, _first_line(error))
+        yield from _all_skipped(reference.spec, "the file did not load", after="loads")
+        return
+    yield yes_or_no("loads", _LOADS, None)
+    fault = _signature_fault(session, reference)
+    yield yes_or_no("signature", _SIGNATURE, fault)
+    if fault:
+        yield from _all_skipped(reference.spec, "the signature differs", after="signature")
+        return
+    try:
+        outputs = run_on_samples(session, reference.inputs, on_sample)
+        again = session.run(reference.inputs[0])
+    except (ValueError, RuntimeError) as error:
+        yield yes_or_no("runs", _RUNS, _first_line(error))
+        yield from _all_skipped(reference.spec, "the file did not run", after="runs")
+        return
+    yield yes_or_no("runs", _RUNS, None)
+    on_outputs(outputs)
+    yield yes_or_no("range", _RANGE, _range_fault(outputs, reference.spec))
+    same = all(np.array_equal(outputs[0][name], again[name]) for name in again)
+    yield yes_or_no("repeats", _REPEATS, None if same else "two runs on one input differ")
+    yield from _measured(subject, reference, outputs)
+
+
+def _lineage(subject: Subject, reference: Reference) -> Check:
+    if subject.card is None:
+        return skipped("lineage", _LINEAGE, "the file has no card")
+    made_from = subject.card.checkpoint["sha256"]
+    same = made_from == reference.checkpoint_sha256
+    fault = f"made from {made_from[:12]}, compared with {reference.checkpoint_sha256[:12]}"
+    return yes_or_no("lineage", _LINEAGE, None if same else fault)
+
+
+def _signature_fault(session: "Session", reference: Reference) -> str | None:
+    for side, found, wanted in (
+        ("inputs", session.input_shapes(), reference.contract.inputs),
+        ("outputs", session.output_shapes(), reference.contract.outputs),
+    ):
+        expected = {item.name: tuple(item.shape) for item in wanted}
+        if found != expected:
+            return f"{side} are {found}, expected {expected}"
+    return None
+
+
+def _range_fault(outputs: "Sequence[Arrays]", spec: ModelSpec) -> str | None:
+    lowest, highest = spec.output_span
+    for index, item in enumerate(outputs):
+        for name, values in item.items():
+            if not np.isfinite(values).all():
+                return f"sample {index}: '{name}' holds NaN or infinity"
+            least, most = float(values.min()), float(values.max())
+            if least < lowest - _ROUNDING or most > highest + _ROUNDING:
+                return f"sample {index}: '{name}' reaches from {least:.4g} to {most:.4g}"
+    return None
+
+
+def _measured(
+    subject: Subject, reference: Reference, outputs: "Sequence[Arrays]"
+) -> Iterator[Check]:
+    spec = reference.spec
+    limits = {limit.metric: limit for limit in spec.limits.get(subject.precision, ())}
+    span = spec.output_span[1] - spec.output_span[0]
+    name = reference.contract.outputs[0].name
+    expected, actual = stacked(reference.outputs, name), stacked(outputs, name)
+    for metric_name in spec.metrics:
+        metric = METRICS[metric_name]
+        value = metric.measure(expected, actual, span)
+        yield against_limit(metric_name, metric.explanation, value, limits.get(metric_name))
+
+
+def _all_skipped(spec: ModelSpec, reason: str, after: str) -> Iterator[Check]:
+    """The rows that would have followed, each with the reason why it is empty."""
+    order = {"loads": 0, "signature": 1, "runs": 2, "range": 3, "repeats": 4}
+    texts = (_LOADS, _SIGNATURE, _RUNS, _RANGE, _REPEATS)
+    for name, place in order.items():
+        if place > order[after]:
+            yield skipped(name, texts[place], reason)
+    for name in spec.metrics:
+        yield skipped(name, METRICS[name].explanation, reason)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

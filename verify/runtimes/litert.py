@@ -1,0 +1,55 @@
+"""The LiteRT interpreter, with XNNPACK as phones run it on their CPUs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chunkport.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from wrappers.spec import Arrays
+
+
+class LiteRtSession:
+    """A .tflite in the LiteRT interpreter.
+
+    Raises:
+        MissingDependencyError: ai-edge-litert is not installed.
+        ValueError, RuntimeError: the interpreter refuses the file.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise MissingDependencyError(
+                "ai-edge-litert is not installed; pip install ai-edge-litert"
+            ) from error
+        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        self._interpreter.allocate_tensors()
+        names = self._interpreter.get_signature_list()
+        signature = self._interpreter.get_signature_runner(next(iter(names)) if names else None)
+        self._inputs = {
+            name: (detail["index"], tuple(int(n) for n in detail["shape"]))
+            for name, detail in signature.get_input_details().items()
+        }
+        self._outputs = {
+            name: (detail["index"], tuple(int(n) for n in detail["shape"]))
+            for name, detail in signature.get_output_details().items()
+        }
+
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of its inputs, by name."""
+        return {name: shape for name, (_, shape) in self._inputs.items()}
+
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of its outputs, by name."""
+        return {name: shape for name, (_, shape) in self._outputs.items()}
+
+    def run(self, inputs: "Arrays") -> "Arrays":
+        """Outputs by name for inputs by name."""
+        for name, (index, _) in self._inputs.items():
+            self._interpreter.set_tensor(index, inputs[name])
+        self._interpreter.invoke()
+        return {
+            name: self._interpreter.get_tensor(index) for name, (index, _) in self._outputs.items()
+        }
