@@ -202,11 +202,12 @@ def train_gan(
             HISTORY_KEYS, (mean.d_loss, mean.g_loss, mean.d_real, mean.d_fake), strict=True
         ):
             state.history[key].append(value)
-        save_state(state, checkpoint, max_chunk_mb, announce or _say_nothing)
+        shipped = shipped_generator(state)
+        save_state(state, shipped, checkpoint, max_chunk_mb, announce or _say_nothing)
         sample = None
         if state.epoch in (1, config.epochs) or state.epoch % config.sample_every == 0:
             sample = output_folder / "training_progress" / f"epoch_{state.epoch:03d}.png"
-            write_grid(shipped_generator(state), latents, sample)
+            write_grid(shipped, latents, sample)
         if on_epoch is not None:
             on_epoch(EpochReport(state.epoch, config.epochs, mean, checkpoint, sample))
     history = {key: tuple(values) for key, values in state.history.items()}

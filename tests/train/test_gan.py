@@ -18,7 +18,7 @@ from train.gan import BatchReport, DivergedError, EpochReport, train_gan
 from train.gan_config import GanConfig
 from train.gan_state import HISTORY_KEYS, derived_seed
 
-TINY = GanConfig(epochs=2, batch_size=4, width=4, noise_dim=8, average_decay=0.9)
+TINY = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +71,11 @@ def test_a_run_leaves_a_checkpoint_that_the_networks_load(
     ]
     assert [report.epoch for report in epochs] == [1, 2]
     saved = load_model_chunked(result.checkpoint)
-    assert (saved["epoch"], saved["noise_dim"], saved["width"]) == (2, 8, 4)
+    assert (saved["epoch"], saved["noise_dim"], saved["width"]) == (2, 8, 2)
     assert GanConfig.from_dict(saved["config"]) == TINY
-    Generator(noise_dim=8, width=4).load_state_dict(saved["generator_state_dict"])
-    Generator(noise_dim=8, width=4).load_state_dict(saved["generator_raw_state_dict"])
-    Discriminator(width=4).load_state_dict(saved["discriminator_state_dict"])
+    Generator(noise_dim=8, width=2).load_state_dict(saved["generator_state_dict"])
+    Generator(noise_dim=8, width=2).load_state_dict(saved["generator_raw_state_dict"])
+    Discriminator(width=2).load_state_dict(saved["discriminator_state_dict"])
     for key in HISTORY_KEYS:
         assert saved["history"][key] == list(result.history[key])
         assert len(result.history[key]) == 2
@@ -100,10 +100,10 @@ def test_the_checkpoint_is_chunked_where_the_cap_asks_for_it(
 ) -> None:
     said: list[str] = []
     config = replace(TINY, epochs=1)
-    result = train_gan(images, config, tmp_path, max_chunk_mb=0.25, announce=said.append)
+    result = train_gan(images, config, tmp_path, max_chunk_mb=0.125, announce=said.append)
     chunks = sorted(result.checkpoint.parent.glob("latest_model.chunk_*.pth"))
     assert len(chunks) > 1
-    assert all(chunk.stat().st_size <= 0.25 * 2**20 for chunk in chunks)
+    assert all(chunk.stat().st_size <= 0.125 * 2**20 for chunk in chunks)
     assert load_model_chunked(result.checkpoint)["epoch"] == 1
     assert any("[CHUNKED]" in line for line in said)
 
@@ -163,7 +163,7 @@ def test_the_average_ships_with_statistics_that_fit_it(
 ) -> None:
     """In use, on its running statistics, it must draw what it draws on those of a large batch."""
     saved = load_model_chunked(train_gan(images, TINY, tmp_path).checkpoint)
-    generator = Generator(noise_dim=8, width=4)
+    generator = Generator(noise_dim=8, width=2)
     generator.load_state_dict(saved["generator_state_dict"])
     assert not torch.equal(
         saved["generator_state_dict"]["fc.weight"], saved["generator_raw_state_dict"]["fc.weight"]
@@ -216,7 +216,7 @@ def test_a_run_that_diverged_goes_on_with_a_lower_rate(
 
 def test_resuming_under_another_config_is_refused(images: torch.Tensor, tmp_path: Path) -> None:
     first = train_gan(images, replace(TINY, epochs=1), tmp_path)
-    with pytest.raises(UsageError, match="width 4 became 8; resume with the values of that run"):
+    with pytest.raises(UsageError, match="width 2 became 8; resume with the values of that run"):
         train_gan(images, replace(TINY, width=8), tmp_path, resume=first.checkpoint)
     with pytest.raises(UsageError, match="has 1 epochs behind it already"):
         train_gan(images, replace(TINY, epochs=1), tmp_path, resume=first.checkpoint)

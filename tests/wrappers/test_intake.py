@@ -30,7 +30,7 @@ def test_what_is_no_state_dict_is_refused(checkpoint: dict[str, object]) -> None
 def test_the_refusal_lists_what_the_checkpoint_holds_in_order_and_not_endlessly() -> None:
     with pytest.raises(BadInputError, match="it holds discriminator, epoch"):
         state_dict_in({"epoch": 3, "discriminator": {}}, "model", "a.pth")
-    with pytest.raises(BadInputError, match="it holds key0, .*, key7 and 2 more"):
+    with pytest.raises(BadInputError, match=r"it holds key0, .*, key7 and 2 more"):
         state_dict_in({f"key{number}": number for number in range(10)}, "model", "a.pth")
 
 

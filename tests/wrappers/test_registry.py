@@ -42,7 +42,7 @@ def test_every_listed_model_is_found_under_its_own_name() -> None:
 def test_an_unknown_model_is_refused_with_the_nearest_and_all_names() -> None:
     with pytest.raises(UsageError, match=r"'gan-generater'\. Did you mean 'gan-generator'\?"):
         find_spec("gan-generater")
-    with pytest.raises(UsageError, match="'zzz'. Models: .*gan-generator"):
+    with pytest.raises(UsageError, match=r"'zzz'\. Models: .*gan-generator"):
         find_spec("zzz")
 
 
