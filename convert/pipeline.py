@@ -13,7 +13,8 @@ from convert.float_model import FloatRequest, FloatResult, Variant, build_float_
 from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision
 from convert.quantize import quantize
-from wrappers.registry import find_spec
+from wrappers.registry import find_spec, full_name
+from wrappers.spec import BuildOptions
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def convert_checkpoint(
     precisions: Sequence[str],
     output_folder: Path,
     *,
+    options: BuildOptions | None = None,
     variant: Variant = "rewritten",
     force: bool = False,
     show_output: bool = False,
@@ -62,6 +64,7 @@ def convert_checkpoint(
         model: registered name or FILE.py:NAME of its ModelSpec.
         precisions: names from the precision table; repeats are made once.
         output_folder: made if need be.
+        options: how the model is built, where its own way is not wanted.
         variant: "plain" leaves our rewrites out, for comparison.
         force: replace files that exist.
         show_output: let the tools' own output through to stderr.
@@ -72,7 +75,8 @@ def convert_checkpoint(
         BadInputError: the checkpoint is damaged or of another model.
         ConversionError: a tool refused or wrote something wrong.
     """
-    spec = find_spec(model)
+    model, options = full_name(model), options or BuildOptions()
+    spec = find_spec(model, options)
     wanted = list(dict.fromkeys(find_precision(name) for name in precisions))
     if not wanted:
         raise UsageError("no precision asked for; add --precision fp32, for one")
@@ -86,13 +90,21 @@ def convert_checkpoint(
         float_model = Path(scratch) / "converted.tflite"
         on_step("converting to float32")
         request = FloatRequest(
-            model, checkpoint, float_model, variant, tuple(row.name for row in wanted)
+            model, checkpoint, float_model, variant, tuple(row.name for row in wanted), options
         )
         result = run_isolated(build_float_model, request, show_output=show_output)
         derived = ", ".join(row.name for row in wanted if row.recipe)
         on_step(f"making {derived}" if derived else "writing the card")
         cards = {
-            row: Card(model, row.name, variant, result.contract, identity, tool_versions())
+            row: Card(
+                model=model,
+                precision=row.name,
+                variant=variant,
+                contract=result.contract,
+                checkpoint=identity,
+                tools=tool_versions(),
+                options=options.to_json(),
+            )
             for row in wanted
         }
         seconds = run_isolated(_make_precisions, float_model, cards, show_output=show_output)

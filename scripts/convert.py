@@ -2,9 +2,11 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
+from scripts._build_options import build_options, chosen_options
 from scripts._models import PRECISIONS, chosen_model, model_option, spec_option
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
 from scripts._output import Column, Output, megabytes, number, ratio
@@ -31,6 +33,7 @@ _COLUMNS = (
     help=f"What to make; may be repeated: {PRECISIONS}.",
 )
 @click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where the files go.")
+@build_options
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
 @click.option("--plain", is_flag=True, help="Without our rewrites, to compare against.")
 def command(
@@ -42,6 +45,7 @@ def command(
     output_dir: Path,
     force: bool,
     plain: bool,
+    **build: Any,
 ) -> None:
     """Convert CHECKPOINT, in chunks or not, to .tflite files.
 
@@ -51,12 +55,14 @@ def command(
     from convert.pipeline import convert_checkpoint
 
     name = chosen_model(model, spec)
+    options = chosen_options(**build)
     with output.progress("converting") as advance:
         conversion = convert_checkpoint(
             checkpoint,
             name,
             precisions,
             output_dir,
+            options=options,
             variant="plain" if plain else "rewritten",
             force=force,
             show_output=output.verbose,

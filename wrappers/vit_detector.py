@@ -151,8 +151,9 @@ class VitForTflite(nn.Module):
         conv = encoder.patch_embed.proj
         self.patch, self.grid = conv.kernel_size[0], encoder.pos_embed.shape[1]
         weight, bias = fold_normalise(conv)
-        self.embed = linear(as_matrix(weight), bias)
-        self.position = frozen(encoder.pos_embed.flatten(1, 2))
+        self.embed = linear(as_matrix(weight), None)
+        position = encoder.pos_embed.double().flatten(1, 2) + bias.double()
+        self.position = frozen(position.to(weight.dtype))  # (1, G * G, C), the bias included
         self.blocks = nn.Sequential(
             *(Block(block, self.grid) for block in encoder.blocks if isinstance(block, vit.Block))
         )
