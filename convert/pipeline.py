@@ -14,7 +14,7 @@ from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision
 from convert.quantize import quantize
 from wrappers.registry import find_spec, full_name
-from wrappers.spec import BuildOptions
+from wrappers.spec import BuildOptions, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def convert_checkpoint(
     *,
     options: BuildOptions | None = None,
     variant: Variant = "rewritten",
+    name_file: Callable[[ModelSpec, Precision], str] | None = None,
     force: bool = False,
     show_output: bool = False,
     on_step: Callable[[str], None] = lambda _step: None,
@@ -66,6 +67,7 @@ def convert_checkpoint(
         output_folder: made if need be.
         options: how the model is built, where its own way is not wanted.
         variant: "plain" leaves our rewrites out, for comparison.
+        name_file: the name of each file; None names what it holds and its precision.
         force: replace files that exist.
         show_output: let the tools' own output through to stderr.
         on_step: told the name of each step as it begins.
@@ -81,7 +83,10 @@ def convert_checkpoint(
     if not wanted:
         raise UsageError("no precision asked for; add --precision fp32, for one")
     stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
-    targets = {row: output_folder / f"{stem}_{row.suffix}.tflite" for row in wanted}
+    names = {
+        row: name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite" for row in wanted
+    }
+    targets = {row: output_folder / name for row, name in names.items()}
     _refuse_overwriting(targets.values(), force=force)
     on_step("reading the checkpoint")
     identity = identify_checkpoint(checkpoint)

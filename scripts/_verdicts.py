@@ -55,7 +55,10 @@ def show_verdict(output: Output, verdict: "Verdict") -> None:
 
 
 def show_messages(
-    output: Output, reference: "Reference", outputs: "Mapping[str, Sequence[Arrays]]"
+    output: Output,
+    reference: "Reference",
+    outputs: "Mapping[str, Sequence[Arrays]]",
+    made: Mapping[str, int] | None = None,
 ) -> None:
     """What the network and each file read in the user's pictures, one under the other.
 
@@ -63,19 +66,22 @@ def show_messages(
         output: where to.
         reference: the network's answers.
         outputs: by file, its answers to all inputs of the reference.
+        made: samples to show as well, by what to call them.
     """
     read = reference.spec.read_message
-    if read is None or not reference.pictures:
-        return
     first = len(reference.inputs) - len(reference.pictures)
+    shown = {str(picture): first + place for place, picture in enumerate(reference.pictures)}
+    shown |= made or {}
+    if read is None or not shown:
+        return
     readers = {"PyTorch": reference.outputs} if reference.outputs else {}
     rows = []
-    for number_of, picture in enumerate(reference.pictures, start=first):
+    for picture, place in shown.items():
         for reader, answers in {**readers, **outputs}.items():
-            message = read(answers[number_of])
+            message = read(answers[place])
             rows.append(
                 {
-                    "picture": str(picture),
+                    "picture": picture,
                     "read_by": reader,
                     "confidence": message.confidence,
                     "ones": f"{message.ones}/{len(message.bits)}",

@@ -7,17 +7,10 @@ from typing import Any
 import click
 
 from scripts._build_options import build_options, chosen_options
+from scripts._conversions import show_conversion
 from scripts._models import PRECISIONS, chosen_model, model_option, spec_option
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
-from scripts._output import Column, Output, megabytes, number, ratio
-
-_COLUMNS = (
-    Column("path", "file"),
-    Column("precision", "precision"),
-    Column("size_bytes", "size", megabytes, right=True),
-    Column("ratio_to_weights", "of the weights", ratio, right=True),
-    Column("seconds", "seconds", number, right=True),
-)
+from scripts._output import Output
 
 
 @chunkport_command("convert")
@@ -68,35 +61,7 @@ def command(
             show_output=output.verbose,
             on_step=lambda step: advance(0, step),
         )
-    for line in conversion.float_result.mended:
-        output.warn(f"mended before conversion: {line}")
-    weight_bytes = conversion.float_result.weight_bytes
-    output.table(
-        "files",
-        f"{name} from {checkpoint}",
-        _COLUMNS,
-        [
-            {
-                "path": str(file.path),
-                "precision": file.precision,
-                "size_bytes": file.size_bytes,
-                "ratio_to_weights": file.size_bytes / weight_bytes,
-                "seconds": round(file.seconds, 2),
-                "sha256": file.sha256,
-            }
-            for file in conversion.files
-        ],
-    )
-    audit = conversion.float_result.audit
-    output.fact(
-        "weights_audited",
-        audit.tensors if audit else None,
-        f"All {audit.tensors} weights are in the float32 file, bit for bit."
-        if audit
-        else "The weights were not audited: a plain conversion folds them.",
-    )
-    output.fact("conversion_seconds", round(conversion.float_result.seconds, 2))
-    output.fact("checkpoint_sha256", conversion.checkpoint_sha256)
+    show_conversion(output, name, checkpoint, conversion)
     paths = shlex.join(str(file.path) for file in conversion.files)
     output.next_step(f"chunkport verify {paths} --checkpoint {shlex.quote(str(checkpoint))}")
 
