@@ -53,6 +53,7 @@ def test_shifting_lines_distances_up_by_key(size: int) -> None:
         {"window_size": 4},  # does not fit the grid of 6: zeros fill up
         {"window_size": 8},  # larger than the grid
         {"window_size": 6},
+        {"window_size": 1},
         {"use_rel_pos": False},
         {"qkv_bias": False},
         {"qkv_bias": False, "window_size": 4},
