@@ -75,7 +75,12 @@ class Positions(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention on standardised tokens; the norm's constants are in `qkv`."""
+    """Multi-head self-attention on standardised tokens; the norm's constants are in `qkv`.
+
+    Of its bias only the queries' part is left there. The keys' part adds the same to all logits
+    of a query, which the softmax takes out again. The values' part passes through the softmax,
+    whose weights add up to 1, and joins the bias of `proj`.
+    """
 
     def __init__(self, attention: vit.Attention, norm: nn.LayerNorm | None) -> None:
         super().__init__()
@@ -85,14 +90,18 @@ class Attention(nn.Module):
         if norm is not None:
             bias = shift_inputs(weight, bias, norm.bias)
             weight = scale_inputs(weight, norm.weight)
+        dim, proj = weight.shape[1], attention.proj
         scale = torch.ones(len(weight), dtype=torch.float64)
-        scale[: weight.shape[1]] = attention.scale  # the query leaves the Linear scaled
-        self.qkv = linear(
-            (weight.double() * scale[:, None]).to(weight.dtype),
-            None if bias is None else (bias.double() * scale).to(weight.dtype),
-        )
+        scale[:dim] = attention.scale  # the query leaves the Linear scaled
+        weight = (weight.double() * scale[:, None]).to(weight.dtype)
+        if bias is None:
+            self.qkv, self.proj = linear(weight, None), linear(proj.weight, proj.bias)
+        else:
+            only_query = torch.zeros_like(bias)
+            only_query[:dim] = (bias[:dim].double() * attention.scale).to(bias.dtype)
+            self.qkv = linear(weight, only_query)
+            self.proj = linear(proj.weight, shift_inputs(proj.weight, proj.bias, bias[2 * dim :]))
         self.positions = Positions(attention, attention.scale) if attention.use_rel_pos else None
-        self.proj = linear(attention.proj.weight, attention.proj.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, T, C) -> (n, T, C), n windows at once."""
