@@ -1,8 +1,5 @@
 """What all tests share."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
 # Small tensors: more threads would only wait for each other.
 torch.set_num_threads(1)
 
-_ROOT = Path(__file__).resolve().parents[1]
 _WIDTH = 8
 _CHUNK_MB = 1  # the checkpoint takes 2.2 MB
 
@@ -96,21 +92,3 @@ def generator_conversion(
 def generator_tflites(generator_conversion: "Conversion") -> dict[str, Path]:
     """The files of `generator_conversion` by precision; copy one before changing it."""
     return {file.precision: file.path for file in generator_conversion.files}
-
-
-@pytest.fixture(scope="session")
-def run_command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `chunkport ARGUMENTS...` in a process of its own."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "scripts._cli", *map(str, arguments)],
-            cwd=_ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    return run
