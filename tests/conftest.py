@@ -92,3 +92,8 @@ def generator_conversion(
 def generator_tflites(generator_conversion: "Conversion") -> dict[str, Path]:
     """The files of `generator_conversion` by precision; copy one before changing it."""
     return {file.precision: file.path for file in generator_conversion.files}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first: what is broken should show before the long ones begin."""
+    items.sort(key=lambda item: item.get_closest_marker("integration") is not None)

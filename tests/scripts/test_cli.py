@@ -17,7 +17,7 @@ SCRIPTS = sorted(
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def save_generator(path: Path, seed: int) -> Path:
+def save_tiny_generator(path: Path, seed: int) -> Path:
     """A checkpoint of an untrained generator, small enough to convert in seconds."""
     torch.manual_seed(seed)
     torch.save({"generator_state_dict": Generator(noise_dim=8, width=4).state_dict()}, path)
@@ -51,7 +51,7 @@ def test_version_and_exit_codes_are_told(run_chunkport: Run) -> None:
 def test_errors_are_json_where_json_was_asked_for(
     run_chunkport: Run, tmp_path: Path, form: tuple[str, ...]
 ) -> None:
-    checkpoint = save_generator(tmp_path / "model.pth", seed=1)
+    checkpoint = save_tiny_generator(tmp_path / "model.pth", seed=1)
     ended = run_chunkport("convert", checkpoint, "--model", "gan-generatr", *form)
     document = json.loads(ended.stdout)
     assert ended.returncode == 2
@@ -69,7 +69,7 @@ def test_arguments_that_do_not_parse_are_json_too(run_chunkport: Run) -> None:
 
 
 def test_2_an_unknown_precision_names_the_nearest(run_chunkport: Run, tmp_path: Path) -> None:
-    checkpoint = save_generator(tmp_path / "model.pth", seed=1)
+    checkpoint = save_tiny_generator(tmp_path / "model.pth", seed=1)
     ended = run_chunkport("convert", checkpoint, "--model", "gan-generator", "--precision", "fp61")
     assert ended.returncode == 2
     assert ended.stderr.startswith("Error: unknown precision 'fp61'. Did you mean 'fp16'?")
@@ -77,7 +77,7 @@ def test_2_an_unknown_precision_names_the_nearest(run_chunkport: Run, tmp_path: 
 
 
 def test_5_a_truncated_checkpoint(run_chunkport: Run, tmp_path: Path) -> None:
-    checkpoint = save_generator(tmp_path / "model.pth", seed=1)
+    checkpoint = save_tiny_generator(tmp_path / "model.pth", seed=1)
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
     ended = run_chunkport("convert", checkpoint, "--model", "gan-generator")
     assert ended.returncode == 5
@@ -124,8 +124,8 @@ def test_scripts_run_from_the_repository_root(run_python: Run, name: str) -> Non
 def test_a_script_converts_and_the_verdict_sets_the_exit_code(
     run_python: Run, run_chunkport: Run, tmp_path: Path
 ) -> None:
-    checkpoint = save_generator(tmp_path / "model.pth", seed=1)
-    other = save_generator(tmp_path / "other.pth", seed=2)
+    checkpoint = save_tiny_generator(tmp_path / "model.pth", seed=1)
+    other = save_tiny_generator(tmp_path / "other.pth", seed=2)
     converted = run_python(
         *("scripts/convert.py", checkpoint, "--model", "gan-generator"),
         *("--output_dir", tmp_path / "out", "--format", "json"),
@@ -180,7 +180,7 @@ SPEC = ModelSpec(
 def test_4_a_model_that_the_converter_refuses(run_chunkport: Run, tmp_path: Path) -> None:
     spec = tmp_path / "model.py"
     spec.write_text(SPEC_OF_WHAT_CANNOT_BE_CONVERTED)
-    checkpoint = save_generator(tmp_path / "model.pth", seed=1)
+    checkpoint = save_tiny_generator(tmp_path / "model.pth", seed=1)
     ended = run_chunkport("convert", checkpoint, "--spec", f"{spec}:SPEC", "-o", tmp_path / "out")
     assert ended.returncode == 4, ended.stderr
     assert "svd" in ended.stderr
