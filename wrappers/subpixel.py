@@ -147,6 +147,10 @@ class CroppedConvTranspose2d(nn.Module):
 
     The least change that makes one with `output_padding` convert at all; slow, and meant for
     comparison.
+
+    Raises:
+        ConversionError: the output reaches beyond what the kernel writes, so that there is
+            nothing to crop.
     """
 
     def __init__(self, conv: nn.ConvTranspose2d) -> None:
@@ -154,16 +158,20 @@ class CroppedConvTranspose2d(nn.Module):
         self.weight, self.bias = conv.weight, conv.bias
         self.stride, self.dilation = _pair(conv.stride), _pair(conv.dilation)
         self.groups = conv.groups
-        (top, left), (low, right) = _pair(conv.padding), _pair(conv.output_padding)
-        self.margins = (-left, right - left, -top, low - top)
+        self.first = _pair(conv.padding)
+        self.beyond = tuple(
+            pad - extra for pad, extra in zip(self.first, _pair(conv.output_padding), strict=True)
+        )
+        if min(self.beyond) < 0:
+            raise ConversionError(f"{conv}: output_padding above padding leaves nothing to crop")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, C', H', W')."""
-        bare = functional.conv_transpose2d(
-            x, self.weight, None, self.stride, 0, 0, self.groups, self.dilation
+        y = functional.conv_transpose2d(
+            x, self.weight, self.bias, self.stride, 0, 0, self.groups, self.dilation
         )
-        y = functional.pad(bare, self.margins)
-        return y if self.bias is None else y + self.bias.view(1, -1, 1, 1)
+        height, width = (y.shape[2 + axis] - self.beyond[axis] for axis in (0, 1))
+        return y[:, :, self.first[0] : height, self.first[1] : width]
 
 
 def _tail_taps(conv: nn.ConvTranspose2d, axis: int, phase: int) -> dict[int, dict[int, int]]:

@@ -38,7 +38,8 @@ def test_transposed_convolutions_are_rewritten_exactly_in_every_geometry(
             continue
         subpixel = SubpixelConvTranspose2d(conv)(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         assert_equal(subpixel, expected)
-        assert_equal(CroppedConvTranspose2d(conv)(x), expected)
+        if extra <= padding:
+            assert_equal(CroppedConvTranspose2d(conv)(x), expected)
 
 
 @settings(max_examples=60, deadline=None)
