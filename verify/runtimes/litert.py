@@ -1,6 +1,9 @@
 """The LiteRT interpreter, with XNNPACK as phones run it on their CPUs."""
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +28,9 @@ class LiteRtSession:
             raise MissingDependencyError(
                 "ai-edge-litert is not installed; pip install ai-edge-litert"
             ) from error
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        self._interpreter.allocate_tensors()
+        with _native_stderr_hidden():
+            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
         names = self._interpreter.get_signature_list()
         signature = self._interpreter.get_signature_runner(next(iter(names)) if names else None)
         self._inputs = {
@@ -59,3 +63,17 @@ class LiteRtSession:
             self._interpreter.set_tensor(index, inputs[name])
         invoke: Callable[[], None] = self._interpreter.invoke
         return invoke
+
+
+@contextmanager
+def _native_stderr_hidden() -> Iterator[None]:
+    """The runtime announces its delegate there, once per process; its errors are raised."""
+    sys.stderr.flush()
+    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
