@@ -87,7 +87,8 @@ def command(
         _draw(output, folder, chosen, config.seed)
     images = load_images(folder).images
     output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
-    rows = []
+    rows: list[dict[str, float]] = []
+    announced: set[str] = set()
     with output.progress("training", total=config.epochs) as advance:
 
         def on_batch(report: "BatchReport") -> None:
@@ -95,6 +96,11 @@ def command(
 
         def on_epoch(report: "EpochReport") -> None:
             rows.append({"epoch": report.epoch, **vars(report.mean)})
+
+        def announce(message: str) -> None:
+            if message not in announced:  # the same at every epoch
+                announced.add(message)
+                output.note(message)
 
         result = train_gan(
             images,
@@ -105,6 +111,7 @@ def command(
             device="cuda" if torch.cuda.is_available() else "cpu",
             on_epoch=on_epoch,
             on_batch=on_batch,
+            announce=announce,
         )
     output.table("epochs", "Training", _COLUMNS, rows)
     output.fact("checkpoint", str(result.checkpoint), f"Checkpoint: {result.checkpoint}")
