@@ -92,7 +92,7 @@ def convert_checkpoint(
         derived = ", ".join(row.name for row in wanted if row.recipe)
         on_step(f"making {derived}" if derived else "writing the card")
         cards = {
-            row: Card(model, row.name, variant, result.contract, identity, tool_versions())
+            row: Card(spec.name, row.name, variant, result.contract, identity, tool_versions())
             for row in wanted
         }
         seconds = run_isolated(_make_precisions, float_model, cards, show_output=show_output)

@@ -15,12 +15,24 @@ spec_option = click.option(
 )
 
 
+def named_model(model: str | None, spec: str | None) -> str | None:
+    """The model that was named, if one was.
+
+    Raises:
+        UsageError: two were.
+    """
+    if model is not None and spec is not None:
+        raise UsageError(f"name one model, not both --model {model} and --spec {spec}")
+    return model or spec
+
+
 def chosen_model(model: str | None, spec: str | None) -> str:
     """The one model that was named.
 
     Raises:
         UsageError: none or both were.
     """
-    if (model is None) == (spec is None):
+    named = named_model(model, spec)
+    if named is None:
         raise UsageError(f"name the model: either --model ({MODELS}) or --spec FILE.py:NAME")
-    return str(model or spec)
+    return named

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from chunkport.errors import UsageError
+from scripts._models import spec_option
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Column, Output, megabytes, number, ratio
 
@@ -26,6 +27,7 @@ _COLUMNS = (
 @chunkport_command("benchmark")
 @click.argument("files", type=TFLITE, nargs=-1, required=True)
 @click.option("--checkpoint", type=CHECKPOINT, required=True, help="What they were made from.")
+@spec_option
 @click.option("--rounds", type=click.IntRange(min=1), default=20, help="Turns for each.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of every runtime.")
 @click.option("--samples", type=click.IntRange(min=1), default=16, help="Inputs for the PSNR.")
@@ -39,6 +41,7 @@ def command(
     output: Output,
     files: tuple[Path, ...],
     checkpoint: Path,
+    spec: str | None,
     rounds: int,
     num_threads: int,
     samples: int,
@@ -55,7 +58,7 @@ def command(
     from verify.benchmark import contender_of, machine, measure
     from verify.judge import compute_reference, identify
 
-    subjects = [identify(path) for path in files]
+    subjects = [identify(path, spec) for path in files]
     models = sorted({subject.model for subject in subjects})
     if len(models) > 1:
         raise UsageError(f"files of several models ({', '.join(models)}); benchmark them apart")

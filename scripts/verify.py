@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from scripts._models import MODELS, PRECISIONS
+from scripts._models import MODELS, PRECISIONS, named_model, spec_option
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Column, Output, number
 
@@ -35,6 +35,7 @@ _COLUMNS = (
 @click.argument("files", type=TFLITE, nargs=-1, required=True)
 @click.option("--checkpoint", type=CHECKPOINT, required=True, help="What they were made from.")
 @click.option("--model", metavar="NAME", help=f"Of files without a card: {MODELS}.")
+@spec_option
 @click.option("--precision", metavar="NAME", help=f"Of files without a card: {PRECISIONS}.")
 @click.option("--samples", type=click.IntRange(min=1), default=32, help="How many inputs.")
 @click.option("--seed", type=int, default=0, help="Which inputs.")
@@ -45,6 +46,7 @@ def command(
     files: tuple[Path, ...],
     checkpoint: Path,
     model: str | None,
+    spec: str | None,
     precision: str | None,
     samples: int,
     seed: int,
@@ -57,7 +59,7 @@ def command(
     """
     from verify.judge import compute_reference, identify, judge
 
-    subjects = [identify(path, model, precision) for path in files]
+    subjects = [identify(path, named_model(model, spec), precision) for path in files]
     verdicts = []
     references: dict[str, Any] = {}
     with output.progress("comparing", total=samples * (len(files) + 1)) as advance:

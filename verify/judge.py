@@ -15,7 +15,7 @@ from convert.precision import PRECISIONS, find_precision
 from verify.metrics import METRICS, stacked
 from verify.runtimes.litert import LiteRtSession
 from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
-from wrappers.registry import find_spec
+from wrappers.registry import find_spec, model_names
 from wrappers.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -70,7 +70,12 @@ def compute_reference(
 
 @dataclass(frozen=True)
 class Subject:
-    """A .tflite to be judged and what it says it is."""
+    """A .tflite to be judged and what it says it is.
+
+    Attributes:
+        model: registered name or FILE.py:NAME of its ModelSpec. A card holds no place of code, so
+            that no file decides what is run.
+    """
 
     path: Path
     model: str
@@ -84,17 +89,24 @@ def identify(path: Path, model: str | None = None, precision: str | None = None)
     Raises:
         BadInputError: no .tflite, it has no card and the caller did not say what it is, or its
             card names no precision of the table.
-        UsageError: the caller contradicts the card.
+        UsageError: the caller contradicts the card, or its model is not registered and the caller
+            named no spec.
     """
     card = read_card(path)
+    name = None if model is None else find_spec(model).name
     if card is None:
         if model is None or precision is None:
             raise BadInputError(
                 f"{path}: has no chunkport card; say what it is with --model and --precision"
             )
         return Subject(path, model, find_precision(precision).name, None)
-    if model not in (None, card.model):
-        raise UsageError(f"{path}: its card says model '{card.model}', not '{model}'")
+    if name not in (None, card.model):
+        raise UsageError(f"{path}: its card says model '{card.model}', not '{name}'")
+    if name is None and card.model not in model_names():
+        raise UsageError(
+            f"{path}: its card says model '{card.model}', which is not registered; name its spec "
+            "with --spec FILE.py:NAME"
+        )
     if card.precision not in [row.name for row in PRECISIONS]:
         raise BadInputError(
             f"{path}: its card names the precision '{card.precision}', which is unknown; "
@@ -102,7 +114,7 @@ def identify(path: Path, model: str | None = None, precision: str | None = None)
         )
     if precision is not None and find_precision(precision).name != card.precision:
         raise UsageError(f"{path}: its card says precision '{card.precision}', not '{precision}'")
-    return Subject(path, card.model, card.precision, card)
+    return Subject(path, model or card.model, card.precision, card)
 
 
 def judge(
