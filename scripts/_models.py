@@ -1,5 +1,7 @@
 """How commands name models and precisions; unknown names are refused by what looks them up."""
 
+import shlex
+
 import click
 
 from chunkport.errors import UsageError
@@ -36,3 +38,8 @@ def chosen_model(model: str | None, spec: str | None) -> str:
     if named is None:
         raise UsageError(f"name the model: either --model ({MODELS}) or --spec FILE.py:NAME")
     return named
+
+
+def spec_again(spec: str | None) -> str:
+    """The --spec flag of the next command line, where this one had it."""
+    return f" --spec {shlex.quote(spec)}" if spec else ""

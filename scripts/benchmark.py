@@ -1,13 +1,14 @@
 """`chunkport benchmark`: size, latency, memory and fidelity, side by side."""
 
 import json
+import shlex
 import tempfile
 from pathlib import Path
 
 import click
 
 from chunkport.errors import UsageError
-from scripts._models import spec_option
+from scripts._models import spec_again, spec_option
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Column, Output, megabytes, number, ratio
 
@@ -99,10 +100,10 @@ def command(
     if target is not None:
         with replacing(target) as temporary:
             temporary.write_text(json.dumps(output.document(), indent=2), encoding="utf-8")
-    paths = " ".join(str(path) for path in files)
-    saved = f" --benchmark {target}" if target else ""
+    paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))
+    saved = f" --benchmark {shlex.quote(str(target))}" if target else ""
     output.next_step(
-        f"chunkport report {paths} --checkpoint {checkpoint}{saved} --output report.html"
+        f"chunkport report {paths} --checkpoint {source}{spec_again(spec)}{saved} -o report.html"
     )
 
 

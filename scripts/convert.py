@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from scripts._models import PRECISIONS, chosen_model, model_option, spec_option
+from scripts._models import PRECISIONS, chosen_model, model_option, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
 from scripts._output import Column, Output, megabytes, number, ratio
 
@@ -92,7 +92,8 @@ def command(
     output.fact("conversion_seconds", round(conversion.float_result.seconds, 2))
     output.fact("checkpoint_sha256", conversion.checkpoint_sha256)
     paths = shlex.join(str(file.path) for file in conversion.files)
-    output.next_step(f"chunkport verify {paths} --checkpoint {shlex.quote(str(checkpoint))}")
+    source = shlex.quote(str(checkpoint))
+    output.next_step(f"chunkport verify {paths} --checkpoint {source}{spec_again(spec)}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """`chunkport verify`: the verdict of .tflite files against their checkpoint."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scripts._models import MODELS, PRECISIONS, named_model, spec_option
+from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Column, Output, number
 
@@ -91,8 +92,9 @@ def command(
     output.fact("passed", not failed, summary)
     if failed:
         return _FAILED
-    paths = " ".join(str(path) for path in files)
-    output.next_step(f"chunkport benchmark {paths} --checkpoint {checkpoint}")
+    paths = shlex.join(map(str, files))
+    source = shlex.quote(str(checkpoint))
+    output.next_step(f"chunkport benchmark {paths} --checkpoint {source}{spec_again(spec)}")
     return _MISSING if strict and not all(verdict.complete for verdict in verdicts) else 0
 
 

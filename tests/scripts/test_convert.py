@@ -272,5 +272,9 @@ def test_a_model_of_ones_own_is_converted_and_a_wrong_rewrite_of_it_shows(
         tflite = tmp_path / f"{stem}_fp32.tflite"
         assert f"Next: chunkport verify {tflite.name}" in ended.stdout
         ended = run_chunkport("verify", tflite, "--checkpoint", checkpoint)
+        assert ended.returncode == 2
+        assert "'sharpener', which is not registered; name its spec with --spec" in ended.stderr
+        own_spec = ("--spec", f"{own}:{name}")
+        ended = run_chunkport("verify", tflite, "--checkpoint", checkpoint, *own_spec)
         assert ended.returncode == exit_code, ended.stderr
         assert ("FAILED: " if exit_code else "PASSED: 1 of 1 files") in ended.stdout
