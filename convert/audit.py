@@ -24,16 +24,23 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class WeightAudit:
-    """How many weights were looked for and found, and their bytes."""
+    """How many weights were looked for and found, their bytes, and what could not be looked for.
+
+    Attributes:
+        unaudited: the weights of normalisations, which the converter computes with.
+    """
 
     tensors: int
     weight_bytes: int
+    unaudited: tuple[str, ...] = ()
 
 
 def audit_weights(module: nn.Module, path: Path) -> WeightAudit:
     """Find every parameter and floating buffer of the module among the file's constants.
 
-    A weight counts as found when a constant holds its very bits in some order of its axes.
+    A weight counts as found when a constant holds its very bits in some order of its axes. Those
+    of a normalisation may be combined with others, exactly but beyond recognition; they are named
+    in the result and not looked for.
 
     Raises:
         ConversionError: one is not there; names each.
@@ -44,6 +51,8 @@ def audit_weights(module: nn.Module, path: Path) -> WeightAudit:
         for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers())
         if tensor.is_floating_point()
     }
+    unaudited = {name for name in weights if name.rpartition(".")[0] in _normalisations(module)}
+    weights = {name: values for name, values in weights.items() if name not in unaudited}
     lost = [name for name, values in weights.items() if not _found(values, stored)]
     if lost:
         more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
@@ -51,7 +60,13 @@ def audit_weights(module: nn.Module, path: Path) -> WeightAudit:
             f"the converter wrote wrong weights: {len(lost)} of {len(weights)} are not in the "
             f".tflite bit for bit: {', '.join(lost[:_SHOWN])}{more}; nothing was kept"
         )
-    return WeightAudit(len(weights), sum(values.nbytes for values in weights.values()))
+    weight_bytes = sum(values.nbytes for values in weights.values())
+    return WeightAudit(len(weights), weight_bytes, tuple(sorted(unaudited)))
+
+
+def _normalisations(module: nn.Module) -> set[str]:
+    kinds = (nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d, nn.InstanceNorm2d)
+    return {name for name, child in module.named_modules() if isinstance(child, kinds)}
 
 
 def _found(values: NDArray[np.generic], stored: Iterable[bytes]) -> bool:

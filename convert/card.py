@@ -25,7 +25,7 @@ class Card:
     """What the file holds, what it was made from, and with which tools.
 
     Attributes:
-        model: the registered name of its ModelSpec, or the FILE.py:NAME it was given as.
+        model: the name of its ModelSpec.
         precision: the row of the precision table.
         variant: "rewritten", or "plain" for a conversion without rewrites.
         contract: inputs and outputs, as `Contract.to_json` gives them.

@@ -79,9 +79,10 @@ def build_float_model(request: FloatRequest) -> FloatResult:
     weight_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
     inputs = {item.name: torch.zeros(item.shape) for item in contract.inputs}
     precisions = [find_precision(name) for name in request.precisions]
-    mended = tuple(lint(module, inputs, precisions))
+    plain = request.variant == "plain"
+    mended = () if plain else tuple(lint(module, inputs, precisions))
     export(module, inputs, request.target)
-    audit = audit_weights(module, request.target) if request.variant == "rewritten" else None
+    audit = None if plain else audit_weights(module, request.target)
     seconds = time.perf_counter() - started
     return FloatResult(contract.to_json(), mended, weight_bytes, audit, seconds)
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from chunkport.errors import ConversionError
 from convert.precision import Precision
-from wrappers.rewrite import SubpixelConvTranspose2d
+from wrappers.subpixel import SubpixelConvTranspose2d
 
 # ai-edge-quantizer 0.10 fails on a weight of more than two axes beyond this many elements.
 QUANTIZER_ELEMENT_LIMIT = 8_388_608
@@ -42,11 +42,22 @@ def lint(
         ConversionError: something that conversion would get wrong has no exact mend.
     """
     module.eval().requires_grad_(requires_grad=False)
+    _refuse_batch_norms(module)
     mended = [*_mend_transposed_convolutions(module), *_mend_tensors(module)]
     if any(precision.recipe for precision in precisions):
         _refuse_unquantizable(module, precisions)
     _refuse_ops(module, inputs)
     return mended
+
+
+def _refuse_batch_norms(module: nn.Module) -> None:
+    """The converter folds them by itself, in float32, into weights that no audit can find."""
+    for name, child in module.named_modules():
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+            raise ConversionError(
+                f"{name}: a BatchNorm that is left in the wrapper; fold it into the layer before "
+                "it with wrappers.rewrite.fold_batch_norm"
+            )
 
 
 def _mend_transposed_convolutions(module: nn.Module) -> list[str]:

@@ -13,7 +13,7 @@ from convert.float_model import FloatRequest, FloatResult, Variant, build_float_
 from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision
 from convert.quantize import quantize
-from wrappers.registry import find_spec, full_name
+from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
 
 
@@ -77,7 +77,7 @@ def convert_checkpoint(
         BadInputError: the checkpoint is damaged or of another model.
         ConversionError: a tool refused or wrote something wrong.
     """
-    model, options = full_name(model), options or BuildOptions()
+    options = options or BuildOptions()
     spec = find_spec(model, options)
     wanted = list(dict.fromkeys(find_precision(name) for name in precisions))
     if not wanted:
@@ -102,7 +102,7 @@ def convert_checkpoint(
         on_step(f"making {derived}" if derived else "writing the card")
         cards = {
             row: Card(
-                model=model,
+                model=spec.name,
                 precision=row.name,
                 variant=variant,
                 contract=result.contract,

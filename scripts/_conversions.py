@@ -39,12 +39,12 @@ def show_conversion(output: Output, model: str, checkpoint: Path, conversion: "C
         ],
     )
     audit = conversion.float_result.audit
-    output.fact(
-        "weights_audited",
-        audit.tensors if audit else None,
-        f"All {audit.tensors} weights are in the float32 file, bit for bit."
-        if audit
-        else "The weights were not audited: a plain conversion folds them.",
-    )
+    if audit is None:
+        output.note("The weights were not audited: a plain conversion folds them by itself.")
+    else:
+        sentence = f"All {audit.tensors} weights are in the float32 file, bit for bit."
+        output.fact("weights_audited", audit.tensors, sentence)
+        for name in audit.unaudited:
+            output.warn(f"{name}: of a normalisation, combined with others, so not audited")
     output.fact("conversion_seconds", round(conversion.float_result.seconds, 2))
     output.fact("checkpoint_sha256", conversion.checkpoint_sha256)

@@ -1,12 +1,14 @@
 """`chunkport benchmark`: size, latency, memory and fidelity, side by side."""
 
 import json
+import shlex
 import tempfile
 from pathlib import Path
 
 import click
 
 from chunkport.errors import UsageError
+from scripts._models import spec_again, spec_option
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Column, Output, megabytes, number, ratio
 
@@ -26,6 +28,7 @@ _COLUMNS = (
 @chunkport_command("benchmark")
 @click.argument("files", type=TFLITE, nargs=-1, required=True)
 @click.option("--checkpoint", type=CHECKPOINT, required=True, help="What they were made from.")
+@spec_option
 @click.option("--rounds", type=click.IntRange(min=1), default=20, help="Turns for each.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of every runtime.")
 @click.option("--samples", type=click.IntRange(min=1), default=16, help="Inputs for the PSNR.")
@@ -39,6 +42,7 @@ def command(
     output: Output,
     files: tuple[Path, ...],
     checkpoint: Path,
+    spec: str | None,
     rounds: int,
     num_threads: int,
     samples: int,
@@ -56,7 +60,7 @@ def command(
     from verify.judge import identify
     from verify.reference import compute_reference
 
-    subjects = [identify(path) for path in files]
+    subjects = [identify(path, spec) for path in files]
     models = sorted({subject.model for subject in subjects})
     if len(models) > 1:
         raise UsageError(f"files of several models ({', '.join(models)}); benchmark them apart")
@@ -102,10 +106,10 @@ def command(
     if target is not None:
         with replacing(target) as temporary:
             temporary.write_text(json.dumps(output.document(), indent=2), encoding="utf-8")
-    paths = " ".join(str(path) for path in files)
-    saved = f" --benchmark {target}" if target else ""
+    paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))
+    saved = f" --benchmark {shlex.quote(str(target))}" if target else ""
     output.next_step(
-        f"chunkport report {paths} --checkpoint {checkpoint}{saved} --output report.html"
+        f"chunkport report {paths} --checkpoint {source}{spec_again(spec)}{saved} -o report.html"
     )
 
 

@@ -8,7 +8,7 @@ import click
 
 from scripts._build_options import build_options, chosen_options
 from scripts._conversions import show_conversion
-from scripts._models import PRECISIONS, chosen_model, model_option, spec_option
+from scripts._models import PRECISIONS, chosen_model, model_option, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
 from scripts._output import Output
 
@@ -63,7 +63,8 @@ def command(
         )
     show_conversion(output, name, checkpoint, conversion)
     paths = shlex.join(str(file.path) for file in conversion.files)
-    output.next_step(f"chunkport verify {paths} --checkpoint {shlex.quote(str(checkpoint))}")
+    source = shlex.quote(str(checkpoint))
+    output.next_step(f"chunkport verify {paths} --checkpoint {source}{spec_again(spec)}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import click
 
 from chunkport.errors import UsageError
 from scripts._build_options import flags_of
-from scripts._models import MODELS, PRECISIONS
+from scripts._models import MODELS, PRECISIONS, named_model, spec_option
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Output
 
@@ -23,6 +23,7 @@ _FAILED = 1
 @click.argument("files", type=TFLITE, nargs=-1, required=True)
 @click.option("--checkpoint", type=CHECKPOINT, required=True, help="What they were made from.")
 @click.option("--model", metavar="NAME", help=f"Of files without a card: {MODELS}.")
+@spec_option
 @click.option("--precision", metavar="NAME", help=f"Of files without a card: {PRECISIONS}.")
 @click.option(
     "--benchmark",
@@ -46,6 +47,7 @@ def command(
     files: tuple[Path, ...],
     checkpoint: Path,
     model: str | None,
+    spec: str | None,
     precision: str | None,
     benchmark: Path | None,
     target: Path,
@@ -71,7 +73,7 @@ def command(
     make_folder(target.parent)  # before the long work, not after it
     measured = read_benchmark(benchmark) if benchmark else None
     labels = labels_of(files)
-    subjects = [identify(path, model, precision) for path in files]
+    subjects = [identify(path, named_model(model, spec), precision) for path in files]
     judged, sheets, models = [], [], {}
     with output.progress("comparing") as advance:
         for name, options in dict.fromkeys((it.model, it.options) for it in subjects):
@@ -88,7 +90,11 @@ def command(
                 if ran:
                     candidates.append(Candidate(label, subject.precision, ran))
             sheets.append(make_contact_sheet(reference, candidates))
-    given: list[tuple[str, object]] = [("--model", model), ("--precision", precision)]
+    given: list[tuple[str, object]] = [
+        ("--model", model),
+        ("--spec", spec),
+        ("--precision", precision),
+    ]
     given += [("--samples", samples), ("--seed", seed)]
     same = [*files, "--checkpoint", checkpoint, *_flags(given)]
     page = _flags([("--benchmark", benchmark), ("--output", target)])
@@ -122,7 +128,7 @@ def _conversions(checkpoint: Path, files: "Iterable[JudgedFile]") -> "Iterator[C
         card, lineage = file.card, file.verdict.checks[0]
         if card is not None and lineage.passed:
             options = BuildOptions.from_json(card.options)
-            place = (card.model, options, card.variant, file.verdict.path.parent)
+            place = (file.verdict.model, options, card.variant, file.verdict.path.parent)
             made.setdefault(place, []).append(card.precision)
     for (model, options, variant, folder), precisions in made.items():
         named = ("--spec" if ".py:" in model else "--model", model)

@@ -11,7 +11,7 @@ from scripts._output import Column, Output, number
 
 if TYPE_CHECKING:
     from train.gan import BatchReport, EpochReport
-    from train.gan_config import GanConfig
+    from train.gan_config import GanConfig, Profile
 
 _COLUMNS = (
     Column("epoch", "epoch", right=True),
@@ -32,7 +32,7 @@ _COLUMNS = (
 @click.option(
     "--data-dir",
     type=FOLDER,
-    help="Pictures as CLASS/*.png; without it, fruit is drawn into preprocessed_images.",
+    help="Pictures as CLASS/*.png; without it, fruit is drawn into OUTPUT_DIR/preprocessed_images.",
 )
 @click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where models/ goes.")
 @click.option("--epochs", type=int, help="Passes over the pictures, in all.")
@@ -84,10 +84,11 @@ def command(
     )
     folder = data_dir or output_dir / "preprocessed_images"
     if data_dir is None and not folder.exists():
-        _draw(output, folder, chosen.images_per_class, config.seed)
+        _draw(output, folder, chosen, config.seed)
     images = load_images(folder).images
     output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
-    rows = []
+    rows: list[dict[str, float]] = []
+    announced: set[str] = set()
     with output.progress("training", total=config.epochs) as advance:
 
         def on_batch(report: "BatchReport") -> None:
@@ -95,6 +96,11 @@ def command(
 
         def on_epoch(report: "EpochReport") -> None:
             rows.append({"epoch": report.epoch, **vars(report.mean)})
+
+        def announce(message: str) -> None:
+            if message not in announced:  # the same at every epoch
+                announced.add(message)
+                output.note(message)
 
         result = train_gan(
             images,
@@ -105,6 +111,7 @@ def command(
             device="cuda" if torch.cuda.is_available() else "cpu",
             on_epoch=on_epoch,
             on_batch=on_batch,
+            announce=announce,
         )
     output.table("epochs", "Training", _COLUMNS, rows)
     output.fact("checkpoint", str(result.checkpoint), f"Checkpoint: {result.checkpoint}")
@@ -123,13 +130,19 @@ def _with_flags(config: "GanConfig", **flags: float | None) -> "GanConfig":
     return replace(config, **given)  # type: ignore[arg-type]  # each flag has its field's type
 
 
-def _draw(output: Output, folder: Path, per_class: int, seed: int) -> None:
-    from train.fruits import FRUITS, write_fruit_images
+def _draw(output: Output, folder: Path, profile: "Profile", seed: int) -> None:
+    from train.fruits import write_fruit_images
 
-    total = per_class * len(FRUITS)
-    output.note(f"Drawing {total} pictures of fruit into {folder}.")
+    total = profile.images_per_class * len(profile.classes)
+    output.note(f"Drawing {total} pictures ({', '.join(profile.classes)}) into {folder}.")
     with output.progress("drawing", total=total) as advance:
-        write_fruit_images(folder, per_class, seed, lambda _done, _total: advance())
+        write_fruit_images(
+            folder,
+            profile.images_per_class,
+            seed,
+            lambda _done, _total: advance(),
+            classes=profile.classes,
+        )
 
 
 if __name__ == "__main__":

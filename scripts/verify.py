@@ -1,12 +1,13 @@
 """`chunkport verify`: the verdict of .tflite files against their checkpoint."""
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scripts._models import MODELS, PRECISIONS
+from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
 from scripts._output import Output
 from scripts._verdicts import show_messages, show_verdict
@@ -19,6 +20,7 @@ _MISSING = 3
 @click.argument("files", type=TFLITE, nargs=-1, required=True)
 @click.option("--checkpoint", type=CHECKPOINT, required=True, help="What they were made from.")
 @click.option("--model", metavar="NAME", help=f"Of files without a card: {MODELS}.")
+@spec_option
 @click.option("--precision", metavar="NAME", help=f"Of files without a card: {PRECISIONS}.")
 @click.option("--samples", type=click.IntRange(min=1), default=32, help="How many inputs.")
 @click.option("--seed", type=int, default=0, help="Which inputs.")
@@ -30,6 +32,7 @@ def command(
     files: tuple[Path, ...],
     checkpoint: Path,
     model: str | None,
+    spec: str | None,
     precision: str | None,
     samples: int,
     seed: int,
@@ -45,7 +48,7 @@ def command(
     from verify.judge import identify, judge
     from verify.reference import compute_reference, pictures_in
 
-    subjects = [identify(path, model, precision) for path in files]
+    subjects = [identify(path, named_model(model, spec), precision) for path in files]
     verdicts = []
     pictures = pictures_in(samples_dir) if samples_dir else []
     references: dict[Any, Any] = {}
@@ -79,8 +82,9 @@ def command(
     output.fact("passed", not failed, summary)
     if failed:
         return _FAILED
-    paths = " ".join(str(path) for path in files)
-    output.next_step(f"chunkport benchmark {paths} --checkpoint {checkpoint}")
+    paths = shlex.join(map(str, files))
+    source = shlex.quote(str(checkpoint))
+    output.next_step(f"chunkport benchmark {paths} --checkpoint {source}{spec_again(spec)}")
     return _MISSING if strict and not all(verdict.complete for verdict in verdicts) else 0
 
 

@@ -42,7 +42,7 @@ def command(
     weights = checkpoint or (usual if usual.exists() else None)
     if weights is None and subject.card is not None:
         output.warn(f"compared with nothing, as {usual} is not here: {how_to_get(usual)}")
-        reference = reference_without_network(subject.card, samples, 0, pictures)
+        reference = reference_without_network(subject.model, subject.card, samples, 0, pictures)
     else:
         reference = compute_reference(
             subject.model,

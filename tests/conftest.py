@@ -1,9 +1,6 @@
 """What all tests share."""
 
 import json
-import os
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 # Small tensors: more threads would only wait for each other.
 torch.set_num_threads(1)
 
-_ROOT = Path(__file__).resolve().parents[1]
 _WIDTH = 8
 _CHUNK_MB = 1  # the checkpoint takes 2.2 MB
 
@@ -104,22 +100,9 @@ def generator_tflites(generator_conversion: "Conversion") -> dict[str, Path]:
     return {file.precision: file.path for file in generator_conversion.files}
 
 
-@pytest.fixture(scope="session")
-def run_command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `chunkport ARGUMENTS...` in a process of its own."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "scripts._cli", *map(str, arguments)],
-            cwd=_ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    return run
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first: what is broken should show before the long ones begin."""
+    items.sort(key=lambda item: item.get_closest_marker("integration") is not None)
 
 
 _CASES: dict[str, Any] = json.loads(

@@ -15,7 +15,7 @@ from verify.metrics import METRICS, stacked
 from verify.reference import Reference
 from verify.runtimes.litert import LiteRtSession
 from verify.verdict import Check, Verdict, against_limit, informing, skipped, yes_or_no
-from wrappers.registry import full_name
+from wrappers.registry import find_spec, model_names
 from wrappers.spec import BuildOptions, ModelSpec
 
 if TYPE_CHECKING:
@@ -34,7 +34,12 @@ _ROUNDING = 1e-6  # tanh in float32 may step over 1 by this
 
 @dataclass(frozen=True)
 class Subject:
-    """A .tflite to be judged and what it says it is."""
+    """A .tflite to be judged and what it says it is.
+
+    Attributes:
+        model: registered name or FILE.py:NAME of its ModelSpec. A card holds no place of code, so
+            that no file decides what is run.
+    """
 
     path: Path
     model: str
@@ -49,17 +54,24 @@ def identify(path: Path, model: str | None = None, precision: str | None = None)
     Raises:
         BadInputError: no .tflite, it has no card and the caller did not say what it is, or its
             card names no precision of the table.
-        UsageError: the caller contradicts the card.
+        UsageError: the caller contradicts the card, or its model is not registered and the caller
+            named no spec.
     """
     card = read_card(path)
+    name = None if model is None else find_spec(model).name
     if card is None:
         if model is None or precision is None:
             raise BadInputError(
                 f"{path}: has no chunkport card; say what it is with --model and --precision"
             )
-        return Subject(path, full_name(model), find_precision(precision).name, None)
-    if model is not None and full_name(model) != card.model:
-        raise UsageError(f"{path}: its card says model '{card.model}', not '{model}'")
+        return Subject(path, model, find_precision(precision).name, None)
+    if name not in (None, card.model):
+        raise UsageError(f"{path}: its card says model '{card.model}', not '{name}'")
+    if name is None and card.model not in model_names():
+        raise UsageError(
+            f"{path}: its card says model '{card.model}', which is not registered; name its spec "
+            "with --spec FILE.py:NAME"
+        )
     if card.precision not in [row.name for row in PRECISIONS]:
         raise BadInputError(
             f"{path}: its card names the precision '{card.precision}', which is unknown; "
@@ -73,7 +85,7 @@ def identify(path: Path, model: str | None = None, precision: str | None = None)
         raise BadInputError(
             f"{path}: its card has options of a later chunkport ({error}); update chunkport"
         ) from error
-    return Subject(path, card.model, card.precision, card, options)
+    return Subject(path, model or card.model, card.precision, card, options)
 
 
 def judge(

@@ -68,7 +68,7 @@ def compute_reference(
 
 
 def reference_without_network(
-    card: Card, samples: int, seed: int, pictures: Sequence[Path] = ()
+    model: str, card: Card, samples: int, seed: int, pictures: Sequence[Path] = ()
 ) -> Reference:
     """What can be asked of a file whose network is not at hand: its card tells what goes in.
 
@@ -76,7 +76,7 @@ def reference_without_network(
         UsageError: an unknown model, or one that takes no pictures.
         BadInputError: a picture is none.
     """
-    spec = find_spec(card.model, BuildOptions.from_json(card.options))
+    spec = find_spec(model, BuildOptions.from_json(card.options))
     contract = Contract.from_json(card.contract)
     inputs = _inputs(spec, contract, samples, seed, pictures)
     return Reference(spec, contract, None, inputs, [], seed, tuple(pictures))

@@ -28,18 +28,13 @@ def model_names() -> list[str]:
     return sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))})
 
 
-def full_name(name: str) -> str:
-    """The one name of a model that may have been given by an alias."""
-    return _ALIASES.get(name, name)
-
-
 def find_spec(name: str, options: BuildOptions | None = None) -> ModelSpec:
     """The spec of a registered model, or of `FILE.py:NAME`, built with the options.
 
     Raises:
         UsageError: there is no such model, file or name in it, or it cannot be built so.
     """
-    spec = _find(full_name(name))
+    spec = _find(_ALIASES.get(name, name))
     return spec if options is None else spec.configured(options)
 
 

@@ -1,6 +1,6 @@
 """Constants and metadata of .tflite files; damage is told from a file of another kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from convert.tflite import (
     write_flatbuffer,
 )
 
-WriteTflite = Callable[..., Path]
+WriteTflite = Callable[[Path, Mapping[str, NDArray[Any]]], Path]
 
 
 def test_constants_are_read_as_they_were_written(tmp_path: Path, write_tflite: WriteTflite) -> None:

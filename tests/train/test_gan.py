@@ -194,12 +194,22 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
     before = load_model_chunked(first.checkpoint)
     wild = replace(TINY, epochs=3, learning_rate=1e30, discriminator_rate=1e30)
     with pytest.raises(
-        DivergedError, match=r"epoch 2, batch [12]: .* checkpoint of epoch 1"
+        DivergedError, match=r"epoch 2: the loss of batch [12] is .* checkpoint of epoch 1"
     ) as caught:
         train_gan(images, wild, tmp_path, resume=first.checkpoint)
     assert isinstance(caught.value, ChunkportError)
     assert "\n" not in str(caught.value)
     assert_same(load_model_chunked(first.checkpoint), before)
+
+
+def test_weights_broken_by_the_last_step_are_not_saved(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    """One batch an epoch: the loss is still a number when the step that follows it is not."""
+    wild = replace(TINY, learning_rate=math.inf)
+    with pytest.raises(DivergedError, match="epoch 1: a weight after the last batch is no longer"):
+        train_gan(images[:4], wild, tmp_path)
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_a_run_that_diverged_goes_on_with_a_lower_rate(
@@ -250,7 +260,7 @@ def test_fewer_images_than_a_batch_still_train(images: torch.Tensor, tmp_path: P
 
 
 def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="1 images are too few"):
+    with pytest.raises(UsageError, match=r"too few images to train on \(1\)"):
         train_gan(images[:1], TINY, tmp_path)
 
 
@@ -260,6 +270,8 @@ def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
         ({"epochs": 0}, "epochs: is 0; give at least 1"),
         ({"batch_size": 1}, "batch_size: is 1; give at least 2"),
         ({"learning_rate": 0.0}, "learning_rate: is 0.0; give more than 0"),
+        ({"discriminator_rate": -1.0}, "discriminator_rate: is -1.0; give more than 0"),
+        ({"real_label": 1.1}, "real_label: is 1.1; give more than 0, up to 1"),
         ({"average_decay": 1.0}, "average_decay: is 1.0; give 0 up to below 1"),
     ],
 )

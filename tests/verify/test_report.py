@@ -170,7 +170,7 @@ def test_the_page_can_be_heard() -> None:
 
 def test_the_contact_sheet_states_its_amplification() -> None:
     section = parsed(a_report(judged("a", PASSING, card()))).find(".//section[@id='pictures']")
-    assert "differences \N{MULTIPLICATION SIGN} 1,000, palest 0.002" in text(section)
+    assert "differences \N{MULTIPLICATION SIGN} 1,000 palest 0.002" in text(section)
     assert "sample 18" in text(section)
     assert "58.4 dB worst" in text(section)
 

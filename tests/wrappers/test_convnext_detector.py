@@ -1,6 +1,7 @@
 """The detectors' wrappers compute what the public networks do, in float64 to rounding."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from networks.pixel_decoder import PixelDecoder
 from wrappers.convnext_detector import ConvNextForTflite, Head
 from wrappers.vit_detector import VitForTflite
 
-EXACT = {"rtol": 0, "atol": 1e-13}
+assert_exact = partial(torch.testing.assert_close, rtol=0, atol=1e-13)
 
 
 def wrapped(network: Any) -> nn.Module:
@@ -30,7 +31,7 @@ def test_wrappers_give_the_public_detectors_logits(
     network = detector_case.network().double()
     image = detector_case.image.double()
     logits = wrapped(network)(image.permute(0, 2, 3, 1))
-    torch.testing.assert_close(logits, network(image), **EXACT)
+    assert_exact(logits, network(image))
     torch.testing.assert_close(logits, detector_case.logits, rtol=0, atol=1e-12)
 
 
@@ -64,7 +65,7 @@ def test_a_convnext_takes_other_sizes_than_its_own(
         network = named_detector_case(name).network().double()
         image = torch.rand(1, 3, max(size, 64), max(size, 64), dtype=torch.float64)
         logits = wrapped(network)(image.permute(0, 2, 3, 1))
-        torch.testing.assert_close(logits, network(image), **EXACT)
+        assert_exact(logits, network(image))
 
 
 def test_a_norm_of_the_features_folds_into_the_head() -> None:

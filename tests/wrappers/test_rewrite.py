@@ -1,19 +1,14 @@
 """Each rewrite in float64 against the module that it replaces."""
 
 import functools
-import itertools
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from chunkport.errors import ConversionError
 from wrappers.rewrite import (
-    CroppedConvTranspose2d,
-    SubpixelConvTranspose2d,
     conv_nhwc,
     fold_batch_norm,
     linear_to_nhwc,
@@ -76,62 +71,3 @@ def test_conv_nhwc_is_the_convolution_in_another_layout() -> None:
     x = torch.randn(2, 3, 5, 7, dtype=torch.float64)
     actual = conv_nhwc(conv, x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     assert_equal(actual, conv(x))
-
-
-def geometries() -> list[tuple[int, int, int, int]]:
-    """Every (kernel, stride, padding, output_padding) up to 6, 3 that torch accepts."""
-    return [
-        (kernel, stride, padding, extra)
-        for kernel, stride in itertools.product(range(1, 7), range(1, 4))
-        for padding, extra in itertools.product(range(kernel), range(stride))
-    ]
-
-
-@pytest.mark.parametrize("size", [(4, 4), (5, 3), (8, 9)])
-def test_transposed_convolutions_are_rewritten_exactly_in_every_geometry(
-    size: tuple[int, int],
-) -> None:
-    torch.manual_seed(0)
-    x = torch.randn(2, 3, *size, dtype=torch.float64)
-    for kernel, stride, padding, extra in geometries():
-        conv = nn.ConvTranspose2d(3, 2, kernel, stride, padding, extra).double()
-        try:
-            expected = conv(x)
-        except RuntimeError:  # the output would be empty
-            continue
-        subpixel = SubpixelConvTranspose2d(conv)(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        assert_equal(subpixel, expected)
-        assert_equal(CroppedConvTranspose2d(conv)(x), expected)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    kernel=st.tuples(st.integers(1, 6), st.integers(1, 6)),
-    stride=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    data=st.data(),
-)
-def test_rows_and_columns_may_differ(
-    kernel: tuple[int, int], stride: tuple[int, int], data: st.DataObject
-) -> None:
-    padding = data.draw(st.tuples(*(st.integers(0, k // 2) for k in kernel)))
-    extra = data.draw(st.tuples(*(st.integers(0, s - 1) for s in stride)))
-    height, width = data.draw(st.integers(3, 8)), data.draw(st.integers(3, 8))
-    bias = data.draw(st.booleans())
-    conv = nn.ConvTranspose2d(2, 3, kernel, stride, padding, extra, bias=bias).double()
-    x = torch.randn(1, 2, height, width, dtype=torch.float64)
-    actual = SubpixelConvTranspose2d(conv)(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-    assert_equal(actual, conv(x))
-
-
-def test_no_weight_is_stored_twice_and_none_is_added() -> None:
-    conv = nn.ConvTranspose2d(8, 4, 5, stride=2, padding=2, output_padding=1)
-    rewritten = SubpixelConvTranspose2d(conv)
-    taps = sum(p.numel() for name, p in rewritten.named_parameters() if name.endswith("weight"))
-    assert taps == conv.weight.numel()
-
-
-@pytest.mark.parametrize(("groups", "dilation"), [(2, 1), (1, 2)])
-def test_what_cannot_be_rewritten_is_refused(groups: int, dilation: int) -> None:
-    conv = nn.ConvTranspose2d(4, 4, 3, groups=groups, dilation=dilation)
-    with pytest.raises(ConversionError, match="groups=1 and dilation=1"):
-        SubpixelConvTranspose2d(conv)

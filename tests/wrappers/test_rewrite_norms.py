@@ -1,5 +1,7 @@
 """Each fold in float64 against the layers that it replaces."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -17,7 +19,7 @@ from wrappers.rewrite_norms import (
     times_vector,
 )
 
-EXACT = {"rtol": 1e-12, "atol": 1e-12}
+assert_exact = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
 EPSILON = 1e-3
 
 
@@ -51,7 +53,7 @@ def test_an_affine_of_the_inputs_folds_into_weight_and_bias(
         axes = (1, 5, 1, 1)
         expected = layer(scale.view(axes) * x + shift.view(axes))
         actual = functional.conv2d(x, weight, bias)
-    torch.testing.assert_close(actual, expected, **EXACT)
+    assert_exact(actual, expected)
 
 
 @pytest.mark.usefixtures("block_elements")
@@ -84,7 +86,7 @@ def test_a_normed_linear_is_the_norm_and_the_linear(
     norm, layer = a_norm(6), nn.Linear(6, 9, bias=bias).double()
     x = 3 * torch.randn(2, 4, 5, 6, dtype=torch.float64) + 1
     folded = NormedLinear(norm.weight, norm.bias, norm.eps, layer.weight, layer.bias)
-    torch.testing.assert_close(folded(x), layer(norm(x)), **EXACT)
+    assert_exact(folded(x), layer(norm(x)))
 
 
 def test_a_weight_too_large_to_fold_stays_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,8 +103,8 @@ def test_a_weight_too_large_to_fold_stays_where_it_lies(monkeypatch: pytest.Monk
 def test_norm_and_standardise_are_layer_norm() -> None:
     norm, x = a_norm(6), torch.randn(2, 3, 6, dtype=torch.float64)
     bare = functional.layer_norm(x, (6,), eps=EPSILON)
-    torch.testing.assert_close(standardise(x, EPSILON), bare, **EXACT)
-    torch.testing.assert_close(Norm(norm.weight, norm.bias, EPSILON)(x), norm(x), **EXACT)
+    assert_exact(standardise(x, EPSILON), bare)
+    assert_exact(Norm(norm.weight, norm.bias, EPSILON)(x), norm(x))
 
 
 def test_a_kernel_as_a_matrix_reads_pixels_in_nhwc_order() -> None:
@@ -110,7 +112,7 @@ def test_a_kernel_as_a_matrix_reads_pixels_in_nhwc_order() -> None:
     patch = torch.randn(1, 2, 5, 3, dtype=torch.float64)
     actual = linear(as_matrix(conv.weight), None)(patch.flatten(1))
     expected = conv(patch.permute(0, 3, 1, 2)).flatten(1)
-    torch.testing.assert_close(actual, expected, **EXACT)
+    assert_exact(actual, expected)
 
 
 def test_folds_leave_their_arguments_alone() -> None:

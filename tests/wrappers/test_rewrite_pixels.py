@@ -1,5 +1,7 @@
 """Each rewrite of neighbouring pixels in float64 against the operation that it replaces."""
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ from wrappers.rewrite_pixels import (
     space_to_depth,
 )
 
-EXACT = {"rtol": 1e-12, "atol": 1e-12}
+assert_exact = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
 SIDES = st.integers(2, 12)
 
 
@@ -35,7 +37,7 @@ def test_space_to_depth_and_a_linear_are_a_convolution_of_that_stride(
     conv = nn.Conv2d(3, 5, block, stride=block).double()
     x = torch.randn(1, 3, height, width, dtype=torch.float64)
     rewritten = linear(as_matrix(conv.weight), conv.bias)(space_to_depth(nhwc(x), block))
-    torch.testing.assert_close(rewritten, nhwc(conv(x)), **EXACT)
+    assert_exact(rewritten, nhwc(conv(x)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -48,7 +50,7 @@ def test_neighbourhoods_of_reflected_pixels_are_the_reflected_convolution(
     expected = nhwc(conv(nn.ReflectionPad2d(1)(x)))
     assert torch.equal(reflect(nhwc(x)), nhwc(nn.ReflectionPad2d(1)(x)))
     rewritten = linear(as_matrix(conv.weight), None)(neighbourhoods(reflect(nhwc(x))))
-    torch.testing.assert_close(rewritten, expected, **EXACT)
+    assert_exact(rewritten, expected)
 
 
 @settings(max_examples=40, deadline=None)
@@ -58,7 +60,7 @@ def test_a_depthwise_convolution_is_the_sum_of_its_rows(
 ) -> None:
     conv = nn.Conv2d(3, 3, 7, padding=3, groups=3, bias=bias).double()
     x = torch.randn(1, 3, height, width, dtype=torch.float64)
-    torch.testing.assert_close(RowSplitDepthwise(conv)(nhwc(x)), nhwc(conv(x)), **EXACT)
+    assert_exact(RowSplitDepthwise(conv)(nhwc(x)), nhwc(conv(x)))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,9 @@
 """The LiteRT interpreter, with XNNPACK as phones run it on their CPUs."""
 
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +28,9 @@ class LiteRtSession:
             raise MissingDependencyError(
                 "ai-edge-litert is not installed; pip install ai-edge-litert"
             ) from error
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        self._interpreter.allocate_tensors()
+        with _native_stderr_hidden():
+            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
         names = self._interpreter.get_signature_list()
         signature = self._interpreter.get_signature_runner(next(iter(names)) if names else None)
         self._inputs = {
@@ -47,9 +52,47 @@ class LiteRtSession:
 
     def run(self, inputs: "Arrays") -> "Arrays":
         """Outputs by name for inputs by name."""
-        for name, (index, _) in self._inputs.items():
-            self._interpreter.set_tensor(index, inputs[name])
-        self._interpreter.invoke()
+        self.prepared(inputs)()
         return {
             name: self._interpreter.get_tensor(index) for name, (index, _) in self._outputs.items()
         }
+
+    def prepared(self, inputs: "Arrays") -> Callable[[], None]:
+        """The inference alone, its inputs in place, to be timed."""
+        for name, (index, _) in self._inputs.items():
+            self._interpreter.set_tensor(index, inputs[name])
+        invoke: Callable[[], None] = self._interpreter.invoke
+        return invoke
+
+
+def wholly_on_xnnpack(path: Path) -> bool:
+    """Whether XNNPACK takes every op of the file, so that nothing falls back to slower kernels.
+
+    Raises:
+        MissingDependencyError: ai-edge-litert is not installed.
+        RuntimeError: it refuses the file.
+    """
+    try:
+        from ai_edge_litert.compiled_model import CompiledModel
+        from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+    except ImportError as error:
+        raise MissingDependencyError(
+            "ai-edge-litert is not installed; pip install ai-edge-litert"
+        ) from error
+    with _native_stderr_hidden():
+        compiled = CompiledModel.from_file(str(path), hardware_accel=HardwareAccelerator.CPU)
+        return bool(compiled.is_fully_accelerated())
+
+
+@contextmanager
+def _native_stderr_hidden() -> Iterator[None]:
+    """The runtime announces its delegate there, once per process; its errors are raised."""
+    sys.stderr.flush()
+    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
