@@ -137,7 +137,7 @@ def command(
 
 def _convert(model: str, checkpoint: Path, folder: Path, *, plain: bool) -> Forms:
     paths: dict[tuple[str, str], Path] = {}
-    variants: "tuple[Variant, ...]" = ("rewritten", "plain") if plain else ("rewritten",)
+    variants: tuple[Variant, ...] = ("rewritten", "plain") if plain else ("rewritten",)
     for variant in variants:
         made = convert_checkpoint(
             checkpoint,
