@@ -1,7 +1,11 @@
-"""The ViT detector for TFLite: tensors of rank 4 at most, norms folded, one image.
+"""The ViT detector for TFLite: tensors of rank 4 at most, few of them moved, norms folded.
 
 VideoSeal 0.0. N heads of width D on C = N * D channels; a window, or the whole grid, has
-T = size * size tokens.
+T = size * size tokens, and there are n windows.
+
+Tokens stay in the order of the windows from the patches to the neck, window after window, and
+only there go back to rows. All that a block does is the same in any order, but for the positions
+of queries and keys, and these are constants.
 """
 
 import torch
@@ -25,53 +29,62 @@ from wrappers.rewrite_norms import (
 from wrappers.rewrite_pixels import neighbourhoods, space_to_depth
 
 
-def shift_to_keys(by_distance: torch.Tensor, size: int) -> torch.Tensor:
-    """(n, size, w, 2 * size - 1) by distance of the key to (n, size, w, size) by key.
+def to_windows(x: torch.Tensor, grid: int, window: int) -> torch.Tensor:
+    """(grid * grid, C) by rows -> the same by windows, which must fit the grid."""
+    n = grid // window
+    return x.reshape(n, window, n, -1).transpose(1, 2).reshape(grid * grid, -1)
 
-    out[:, i, :, k] = by_distance[:, i, :, k - i + size - 1]. The relative shift of Transformer-XL
-    (Z. Dai et al., 2019, appendix B), without a gather: dropping the first size - 1 numbers and
-    reading in rows that are one number short moves row i back by i.
+
+def from_windows(x: torch.Tensor, grid: int, window: int) -> torch.Tensor:
+    """Undo `to_windows`."""
+    n = grid // window
+    return x.reshape(n, n, window, -1).transpose(1, 2).reshape(grid * grid, -1)
+
+
+class Places(nn.Module):
+    """Where the tokens of a window stand, `order` being their indices by rows; for all its blocks.
+
+    Attributes:
+        own: (T, 2 * size * size) of zeros and ones. A query has a column for each place that it
+            and a key might have, by (own row, key's row), then by columns; this picks its own.
+        gather: (2 * size, 2 * size * size), adds up what is picked, by key's row and column.
+        spread: (T, 2 * size), gives each key the sum of its row's part and its column's.
     """
-    if size == 1:
-        return by_distance
-    n, _, width, distances = by_distance.shape
-    short = width * distances - 1
-    flat = by_distance.reshape(n, size * width * distances)[:, size - 1 : size - 1 + size * short]
-    rows = functional.pad(flat.reshape(n, size, short), (0, 1))
-    return rows.reshape(n, size, width, distances)[..., :size]
+
+    def __init__(self, order: torch.Tensor, size: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.size = size
+        each = torch.eye(size, dtype=dtype)
+        row, column = each[order // size], each[order % size]  # (T, size), one-hot
+        own = [place.repeat_interleave(size, dim=1) for place in (row, column)]
+        self.own = frozen(torch.cat(own, dim=1))
+        self.gather = frozen(torch.block_diag(each.repeat(1, size), each.repeat(1, size)))
+        self.spread = frozen(torch.cat([row, column], dim=1))
 
 
 class Positions(nn.Module):
     """The queries' products with the vectors of their distances to each key, rows and columns.
 
-    One Linear gives the products with every vector of both tables; a shift lines them up by the
-    keys' rows and columns, and a Linear of zeros and ones adds the two for each key.
+    One Linear gives a query's products for every place that it might have; constants keep those
+    of the place that it has and hand them to the keys. No tensor is moved for it.
     """
 
-    def __init__(self, attention: vit.Attention, query_scale: float) -> None:
+    def __init__(self, attention: vit.Attention, places: Places) -> None:
         super().__init__()
-        self.size = attention.size
-        tables = torch.cat([attention.rel_pos_h.flip(0), attention.rel_pos_w.flip(0)])
-        undo = torch.full((tables.shape[1],), 1 / query_scale, dtype=torch.float64)
+        tables = torch.cat(
+            [
+                vit.relative_positions(table, places.size).flatten(0, 1)
+                for table in (attention.rel_pos_h, attention.rel_pos_w)
+            ]
+        )
+        undo = torch.full((tables.shape[1],), 1 / attention.scale, dtype=torch.float64)
         self.tables = linear(scale_inputs(tables, undo), None)  # the queries come scaled
-        token = torch.arange(self.size**2)
-        spread = torch.zeros(self.size**2, 2 * self.size, dtype=tables.dtype)
-        spread[token, token // self.size] = 1
-        spread[token, self.size + token % self.size] = 1
-        self.spread = linear(spread, None)
+        self.places = places
 
     def forward(self, query: torch.Tensor) -> torch.Tensor:
-        """(n, T, N, D) -> (n, N, T, T), query by key."""
-        n, tokens, heads, _ = query.shape
-        size, distances = self.size, 2 * self.size - 1
-        by_distance = self.tables(query)
-        rows = by_distance[..., :distances].reshape(n, size, size * heads, distances)
-        columns = by_distance[..., distances:].reshape(n * size, size, heads, distances)
-        rows = shift_to_keys(rows, size).reshape(n, tokens, heads, size)
-        columns = shift_to_keys(columns, size).reshape(n, tokens, heads, size)
-        both = torch.cat([rows, columns], -1).transpose(1, 2)  # (n, N, T, 2 * size)
-        logits: torch.Tensor = self.spread(both)
-        return logits
+        """(N * n, T, D) -> (N * n, T, T), query by key."""
+        own = self.tables(query) * self.places.own
+        return functional.linear(functional.linear(own, self.places.gather), self.places.spread)
 
 
 class Attention(nn.Module):
@@ -82,9 +95,9 @@ class Attention(nn.Module):
     whose weights add up to 1, and joins the bias of `proj`.
     """
 
-    def __init__(self, attention: vit.Attention, norm: nn.LayerNorm | None) -> None:
+    def __init__(self, attention: vit.Attention, norm: nn.LayerNorm | None, places: Places) -> None:
         super().__init__()
-        self.heads = attention.heads
+        self.heads, self.tokens = attention.heads, attention.size**2
         weight: torch.Tensor = attention.qkv.weight
         bias: torch.Tensor | None = attention.qkv.bias
         if norm is not None:
@@ -101,56 +114,58 @@ class Attention(nn.Module):
             only_query[:dim] = (bias[:dim].double() * attention.scale).to(bias.dtype)
             self.qkv = linear(weight, only_query)
             self.proj = linear(proj.weight, shift_inputs(proj.weight, proj.bias, bias[2 * dim :]))
-        self.positions = Positions(attention, attention.scale) if attention.use_rel_pos else None
+        self.positions = Positions(attention, places) if attention.use_rel_pos else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, T, C) -> (n, T, C), n windows at once."""
-        n, tokens, dim = x.shape
-        qkv = self.qkv(x)
-        query, key, value = (
-            qkv[..., start : start + dim].reshape(n, tokens, self.heads, dim // self.heads)
-            for start in (0, dim, 2 * dim)
-        )
-        logits = query.transpose(1, 2) @ key.transpose(1, 2).transpose(-2, -1)  # (n, N, T, T)
+        """(n * T, C) -> (n * T, C), window after window."""
+        total, dim = x.shape
+        each = self.heads * total // self.tokens  # N * n
+        qkv = self.qkv(x).reshape(total, 3 * self.heads, -1).transpose(0, 1)  # (3N, n * T, D)
+        qkv = qkv.reshape(3 * each, self.tokens, -1)
+        query, key, value = qkv[:each], qkv[each : 2 * each], qkv[2 * each :]  # (N * n, T, D)
+        logits = query @ key.transpose(1, 2)
         if self.positions is not None:
             logits = logits + self.positions(query)
-        out = logits.softmax(-1) @ value.transpose(1, 2)  # (n, N, T, D)
-        projected: torch.Tensor = self.proj(out.transpose(1, 2).reshape(n, tokens, dim))
+        out = logits.softmax(-1) @ value  # (N * n, T, D)
+        out = out.reshape(self.heads, total, -1).transpose(0, 1).reshape(total, dim)
+        projected: torch.Tensor = self.proj(out)
         return projected
 
 
 class Block(nn.Module):
-    """Attention within windows or over the whole grid, then the MLP, on (1, G * G, C)."""
+    """Attention within windows or over the whole grid, then the MLP, on (G * G, C).
 
-    def __init__(self, block: vit.Block, grid: int) -> None:
+    Where the windows do not fit the grid, tokens are in rows, and zeros fill up to windows.
+    """
+
+    def __init__(self, block: vit.Block, grid: int, places: Places) -> None:
         super().__init__()
         self.grid, self.window = grid, block.window
         self.fill = -grid % block.window if block.window else 0
         self.epsilon = block.norm1.eps
         # Filling zeros join after the norm, so its constants must come before them.
         self.norm = Norm(block.norm1.weight, block.norm1.bias, self.epsilon) if self.fill else None
-        self.attention = Attention(block.attn, None if self.fill else block.norm1)
+        self.attention = Attention(block.attn, None if self.fill else block.norm1, places)
         mlp, norm = block.mlp, block.norm2
         self.lin1 = NormedLinear(norm.weight, norm.bias, norm.eps, mlp.lin1.weight, mlp.lin1.bias)
         self.lin2 = linear(mlp.lin2.weight, mlp.lin2.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(1, G * G, C) -> (1, G * G, C)."""
-        y = standardise(x, self.epsilon) if self.norm is None else self.norm(x)
-        x = x + (self._in_windows(y) if self.window else self.attention(y))
+        """(G * G, C) -> (G * G, C)."""
+        if self.norm is None:
+            x = x + self.attention(standardise(x, self.epsilon))
+        else:
+            x = x + self._in_filled_windows(self.norm(x))
         out: torch.Tensor = x + self.lin2(functional.gelu(self.lin1(x)))
         return out
 
-    def _in_windows(self, y: torch.Tensor) -> torch.Tensor:
-        grid, size, dim = self.grid, self.window, y.shape[-1]
-        n = (grid + self.fill) // size
-        if self.fill:
-            y = functional.pad(y.reshape(grid, grid, dim), (0, 0, 0, self.fill, 0, self.fill))
-        y = y.reshape(n, size, n, size * dim).transpose(1, 2).reshape(n * n, size * size, dim)
-        y = self.attention(y).reshape(n, n, size, size * dim).transpose(1, 2)
-        if self.fill:
-            y = y.reshape(n * size, n * size, dim)[:grid, :grid]
-        return y.reshape(1, grid * grid, dim)
+    def _in_filled_windows(self, y: torch.Tensor) -> torch.Tensor:
+        grid, dim = self.grid, y.shape[-1]
+        filled = grid + self.fill
+        y = functional.pad(y.reshape(grid, grid, dim), (0, 0, 0, self.fill, 0, self.fill))
+        y = self.attention(to_windows(y.reshape(filled**2, dim), filled, self.window))
+        y = from_windows(y, filled, self.window).reshape(filled, filled, dim)
+        return y[:grid, :grid].reshape(grid**2, dim)
 
 
 class VitForTflite(nn.Module):
@@ -160,14 +175,23 @@ class VitForTflite(nn.Module):
         super().__init__()
         encoder = network.image_encoder
         conv = encoder.patch_embed.proj
-        self.patch, self.grid = conv.kernel_size[0], encoder.pos_embed.shape[1]
+        self.patch, grid = conv.kernel_size[0], encoder.pos_embed.shape[1]
+        blocks = [block for block in encoder.blocks if isinstance(block, vit.Block)]
+        window = max(block.window for block in blocks)
+        self.grid, self.window = grid, window if window and grid % window == 0 else grid
         self.embed = linear(as_matrix(doubled(conv)), None)
-        position = encoder.pos_embed.double().flatten(1, 2)
+        position = encoder.pos_embed.detach().double().flatten(0, 2)
         if conv.bias is not None:
-            position = position + conv.bias.double()
-        self.position = frozen(position.to(conv.weight.dtype))  # (1, G * G, C), the bias included
+            position = position + conv.bias.detach().double()
+        self.position = frozen(self._ordered(position).to(conv.weight.dtype))  # and the bias
+        by_rows = torch.arange(grid * grid)
+        everywhere = Places(self._ordered(by_rows[:, None])[:, 0], grid, conv.weight.dtype)
+        within = Places(torch.arange(window**2), window, conv.weight.dtype) if window else None
         self.blocks = nn.Sequential(
-            *(Block(block, self.grid) for block in encoder.blocks if isinstance(block, vit.Block))
+            *(
+                Block(block, grid, within if within and block.window else everywhere)
+                for block in blocks
+            )
         )
         first, norm1, second, norm2 = encoder.neck
         assert isinstance(first, nn.Conv2d)
@@ -182,9 +206,15 @@ class VitForTflite(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(1, S, S, 3) in [0, 1] -> (1, 1 + nbits)."""
-        x = space_to_depth(centre(image), self.patch).reshape(1, self.grid**2, -1)
-        x = self.blocks(self.embed(x) + self.position)
-        x = self.norm(self.neck1(x)).reshape(1, self.grid, self.grid, -1)
-        x = functional.pad(x, (0, 0, 1, 1, 1, 1))
+        x = space_to_depth(centre(image), self.patch).reshape(self.grid**2, -1)
+        x = self.blocks(self.embed(self._ordered(x)) + self.position)  # (G * G, C)
+        x = self.norm(self.neck1(x))
+        if self.window != self.grid:
+            x = from_windows(x, self.grid, self.window)
+        x = functional.pad(x.reshape(1, self.grid, self.grid, -1), (0, 0, 1, 1, 1, 1))
         logits: torch.Tensor = self.head(standardise(self.neck2(neighbourhoods(x)), NORM_EPSILON))
         return logits
+
+    def _ordered(self, x: torch.Tensor) -> torch.Tensor:
+        """(G * G, C) by rows -> in the order of the tokens here."""
+        return x if self.window == self.grid else to_windows(x, self.grid, self.window)

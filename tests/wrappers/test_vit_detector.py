@@ -8,8 +8,8 @@ from torch import nn
 
 from networks.cards import VitEncoder
 from networks.detector import VitDetector
-from networks.vit import relative_positions
-from wrappers.vit_detector import VitForTflite, shift_to_keys
+
+from wrappers.vit_detector import VitForTflite, from_windows, to_windows
 
 ENCODER = VitEncoder(
     img_size=30,
@@ -33,16 +33,6 @@ def a_detector(encoder: VitEncoder) -> VitDetector:
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.3)
     return network.requires_grad_(requires_grad=False)
-
-
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_shifting_lines_distances_up_by_key(size: int) -> None:
-    table = torch.randn(2 * size - 1, 3)
-    by_key = relative_positions(table, size)  # (query, key, 3), later queries first in the table
-    query = torch.randn(4, size, 6, 3)
-    by_distance = query @ table.flip(0).T  # (4, size, 6, 2 * size - 1)
-    expected = torch.einsum("niwd,ikd->niwk", query, by_key)
-    torch.testing.assert_close(shift_to_keys(by_distance, size), expected)
 
 
 @pytest.mark.parametrize(
