@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +10,7 @@ from chunkport.errors import ConversionError
 from convert.audit import WeightAudit, audit_weights
 from convert.lint import lint
 from convert.precision import find_precision
+from wrappers.spec import BuildOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,6 +28,7 @@ class FloatRequest:
         target: the .tflite to write.
         variant: with our rewrites, or without them for comparison.
         precisions: names of all that will be made from the file; the lint must know.
+        options: how the model is built.
     """
 
     model: str
@@ -34,6 +36,7 @@ class FloatRequest:
     target: Path
     variant: Variant
     precisions: tuple[str, ...]
+    options: BuildOptions = field(default_factory=BuildOptions)
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,11 @@ def build_float_model(request: FloatRequest) -> FloatResult:
     """
     import torch
 
-    from checkpoints import load_model_chunked
     from wrappers.registry import find_spec
 
     started = time.perf_counter()
-    spec = find_spec(request.model)
-    network = spec.load_network(load_model_chunked(request.checkpoint), str(request.checkpoint))
+    spec = find_spec(request.model, request.options)
+    network = spec.open_network(request.checkpoint)
     contract = spec.contract(network)
     build = spec.build_wrapper if request.variant == "rewritten" else spec.build_plain
     module = build(network)

@@ -32,6 +32,12 @@ def quantize(float_model: Path, precision: Precision, target: Path) -> None:
         )
     else:
         tool.load_quantization_recipe(getattr(recipe, precision.recipe)())
+        for op in precision.float_ops:
+            tool.update_quantization_recipe(
+                ".*",
+                getattr(quantizer.qtyping.TFLOperationName, op),
+                algorithm_key=quantizer.algorithm_manager.AlgorithmName.NO_QUANTIZE,
+            )
     try:
         tool.quantize().export_model(str(target), overwrite=True)
     except (RuntimeError, ValueError) as error:

@@ -187,6 +187,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from checkpoints import load_model_chunked
 from wrappers.intake import load_strictly, state_dict_in
 from wrappers.spec import Contract, ModelSpec, TensorSpec, at_most
 
@@ -214,8 +215,9 @@ class FaultyWrapper(Wrapper):
         return super().forward(image.flip(1))
 
 
-def load_network(checkpoint, origin):
-    return load_strictly(Sharpener(), state_dict_in(checkpoint, "sharpener", origin), origin)
+def open_network(path):
+    state = state_dict_in(load_model_chunked(path), "sharpener", str(path))
+    return load_strictly(Sharpener(), state, str(path))
 
 
 def contract(network):
@@ -244,7 +246,7 @@ RIGHT = ModelSpec(
     name="sharpener",
     file_stem="sharpener",
     summary="sharpens",
-    load_network=load_network,
+    open_network=open_network,
     build_wrapper=Wrapper,
     build_plain=Wrapper,
     contract=contract,

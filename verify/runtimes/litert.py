@@ -65,6 +65,25 @@ class LiteRtSession:
         return invoke
 
 
+def wholly_on_xnnpack(path: Path) -> bool:
+    """Whether XNNPACK takes every op of the file, so that nothing falls back to slower kernels.
+
+    Raises:
+        MissingDependencyError: ai-edge-litert is not installed.
+        RuntimeError: it refuses the file.
+    """
+    try:
+        from ai_edge_litert.compiled_model import CompiledModel
+        from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+    except ImportError as error:
+        raise MissingDependencyError(
+            "ai-edge-litert is not installed; pip install ai-edge-litert"
+        ) from error
+    with _native_stderr_hidden():
+        compiled = CompiledModel.from_file(str(path), hardware_accel=HardwareAccelerator.CPU)
+        return bool(compiled.is_fully_accelerated())
+
+
 @contextmanager
 def _native_stderr_hidden() -> Iterator[None]:
     """The runtime announces its delegate there, once per process; its errors are raised."""
