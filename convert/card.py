@@ -87,9 +87,13 @@ def read_card(path: Path) -> Card | None:
     if content is None:
         return None
     try:
-        fields = json.loads(content)
+        fields = dict(json.loads(content))
         if fields.pop("schema_version") > SCHEMA_VERSION:
             raise BadInputError(f"{path}: its card is of a later chunkport; update chunkport")
-        return Card(**fields)
-    except (ValueError, KeyError, TypeError) as error:
+        card = Card(**fields)
+        texts = (card.model, card.precision, card.variant, card.checkpoint["sha256"])
+    except (ValueError, LookupError, TypeError) as error:
         raise BadInputError(f"{path}: its card is damaged ({error}); convert it again") from error
+    if not all(isinstance(text, str) for text in texts):
+        raise BadInputError(f"{path}: its card is damaged (numbers for names); convert it again")
+    return card

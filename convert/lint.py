@@ -13,7 +13,7 @@ from torch import nn
 
 from chunkport.errors import ConversionError
 from convert.precision import Precision
-from wrappers.rewrite import SubpixelConvTranspose2d
+from wrappers.subpixel import SubpixelConvTranspose2d
 
 # ai-edge-quantizer 0.10 fails on a weight of more than two axes beyond this many elements.
 QUANTIZER_ELEMENT_LIMIT = 8_388_608

@@ -115,8 +115,10 @@ def _make_precisions(float_model: Path, cards: dict[Precision, Card]) -> dict[st
         if row.recipe is None:
             stamp(float_model, target, card)
         else:
-            quantize(float_model, row, target)
-            stamp(target, target, card)
+            quantized = target.with_suffix(".quantized")
+            quantize(float_model, row, quantized)
+            stamp(quantized, target, card)
+            quantized.unlink()
         seconds[row.name] = time.perf_counter() - started
     return seconds
 

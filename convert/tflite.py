@@ -1,5 +1,6 @@
 """Reading and writing .tflite files as flatbuffers: constants, ops and attached metadata."""
 
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,16 @@ from chunkport.errors import BadInputError
 
 _IDENTIFIER = b"TFL3"
 _IDENTIFIER_AT = 4
+# What reading a damaged flatbuffer can end in: offsets that lead out of the file or to nonsense.
+_FAULTS = (
+    struct.error,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 # Names of the schema's TensorType values that hold plain NumPy data.
 _DTYPES: dict[int, type[np.generic]] = {
     0: np.float32,
@@ -39,7 +50,7 @@ def read_flatbuffer(path: Path) -> Any:
     """The file as the schema's object tree, its big buffers mapped rather than copied.
 
     Raises:
-        BadInputError: it is no .tflite.
+        BadInputError: it is no .tflite, or a damaged one.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -49,7 +60,12 @@ def read_flatbuffer(path: Path) -> Any:
         head = file.read(_IDENTIFIER_AT + len(_IDENTIFIER))
     if head[_IDENTIFIER_AT:] != _IDENTIFIER:
         raise BadInputError(f"{path}: is not a .tflite file (its identifier is not TFL3)")
-    return flatbuffer_utils.read_model(str(path))
+    try:
+        return flatbuffer_utils.read_model(str(path))
+    except _FAULTS as error:
+        raise BadInputError(
+            f"{path}: is damaged or cut short; copy it again, or convert it again"
+        ) from error
 
 
 def write_flatbuffer(model: Any, path: Path) -> None:
@@ -90,7 +106,7 @@ def attach_metadata(model: Any, name: str, content: bytes) -> None:
 
     model.metadata = model.metadata or []
     for entry in model.metadata:
-        if entry.name.decode() == name:
+        if entry.name == name.encode():
             model.buffers[entry.buffer].data = np.frombuffer(content, dtype=np.uint8)
             return
     buffer = schema.BufferT()
@@ -104,6 +120,6 @@ def attach_metadata(model: Any, name: str, content: bytes) -> None:
 def find_metadata(model: Any, name: str) -> bytes | None:
     """The metadata under `name`, or None."""
     for entry in model.metadata or []:
-        if entry.name.decode() == name:
+        if entry.name == name.encode():
             return bytes(np.asarray(model.buffers[entry.buffer].data, dtype=np.uint8))
     return None

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from itertools import pairwise
+from typing import NoReturn
 
 import click
 
@@ -33,7 +34,9 @@ Exit codes:
   70 a fault of chunkport itself, with its traceback
 """
 _INTERNAL_FAULT = 70
+# As a shell tells of a program that SIGINT or SIGPIPE ended.
 _INTERRUPTED = 130
+_READER_GONE = 141
 
 
 class LazyGroup(click.Group):
@@ -64,7 +67,8 @@ def run(command: click.Command) -> None:
     """Run a command on the process's arguments and exit with its code."""
     try:
         result = command.main(standalone_mode=False)
-        sys.exit(result if isinstance(result, int) else 0)
+    except SystemExit:  # no command of ours; click and rich leave so when a pipe breaks
+        _leave_broken_pipe()
     except ChunkportError as error:
         _report(str(error), type(error).__name__, error.exit_code)
         sys.exit(error.exit_code)
@@ -78,17 +82,23 @@ def run(command: click.Command) -> None:
         click.echo("Interrupted.", err=True)
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _leave_broken_pipe()
     except Exception:  # noqa: BLE001 - the outermost frame: whatever is left is our own fault
         traceback.print_exc()
         click.echo("This is a fault of chunkport; please report it with the lines above.", err=True)
         sys.exit(_INTERNAL_FAULT)
+    sys.exit(result if isinstance(result, int) else 0)
 
 
 def main() -> None:
     """The console script."""
     run(chunkport)
+
+
+def _leave_broken_pipe() -> NoReturn:
+    """Leave without a word; neither 0 nor 1, since nobody read the verdict."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(_READER_GONE)
 
 
 def _report(message: str, kind: str, exit_code: int) -> None:

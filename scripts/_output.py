@@ -1,10 +1,11 @@
 """What a command says: results on stdout, for people or as JSON; everything else on stderr."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -53,7 +54,8 @@ class Output:
 
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
         for column in columns:
-            table.add_column(column.title, justify="right" if column.right else "left")
+            justify: Literal["left", "right"] = "right" if column.right else "left"
+            table.add_column(column.title, justify=justify, overflow="fold")  # no path is cut
         for row in rows:
             table.add_row(*(escape(column.show(row.get(column.key))) for column in columns))
         self._console(stderr=False).print(table)
@@ -110,12 +112,13 @@ class Output:
 
     def document(self) -> dict[str, Any]:
         """Everything found so far, as the JSON document."""
-        return {"schema_version": SCHEMA_VERSION, "command": self.command, **self._document}
+        found: dict[str, Any] = _without_infinities(self._document)
+        return {"schema_version": SCHEMA_VERSION, "command": self.command, **found}
 
     def close(self) -> None:
         """Print the JSON document, where JSON was asked for."""
         if self.as_json:
-            click.echo(json.dumps(self.document(), indent=2))
+            click.echo(json.dumps(self.document(), indent=2, allow_nan=False))
 
     def _console(self, *, stderr: bool) -> "Console":
         from rich.console import Console
@@ -124,6 +127,17 @@ class Output:
         if not console.is_terminal:  # a pipe has no width; tables must not be cut for it
             console.width = _PIPE_WIDTH
         return console
+
+
+def _without_infinities(value: Any) -> Any:
+    """The value with null for infinities and NaN, which JSON does not have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _without_infinities(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinities(item) for item in value]
+    return value
 
 
 def megabytes(size_bytes: float | None) -> str:

@@ -224,7 +224,7 @@ def _sepal(frame: Frame, base: tuple[float, float], angle: float, length: float)
 
 def _paint_banana(frame: Frame, rng: Rng) -> Iterator[Layer]:
     frame = replace(frame, x=frame.x / 1.05, y=frame.y / 1.05, pixel=frame.pixel / 1.05)
-    curve, reach = rng.uniform(0.95, 1.25), rng.uniform(1.02, 1.14)  # arc radius, half length
+    curve, reach = rng.uniform(0.95, 1.25), rng.uniform(1.0, 1.09)  # arc radius, half length
     thick = rng.uniform(0.24, 0.29)
     centre_y = curve - 0.34
     mirror = float(rng.choice([-1, 1]))

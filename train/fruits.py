@@ -4,7 +4,7 @@ They stand in for photographs wherever none are at hand, so shape, size, pose, l
 vary as in a product photograph: one fruit, upright or leaning, on a light ground.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,14 +64,18 @@ def _over(picture: Plane, layer: Layer) -> Plane:
     return np.asarray(picture + layer.coverage * (layer.luminance - picture), dtype=np.float32)
 
 
+def _check_kind(kind: str) -> None:
+    if kind not in PAINTERS:
+        raise UsageError(f"{kind}: no such fruit; choose one of {', '.join(FRUITS)}")
+
+
 def render_fruit(kind: str, seed: int) -> NDArray[np.uint8]:
     """One picture of a fruit, (128, 128) uint8; the same kind and seed give the same bytes.
 
     Raises:
         UsageError: `kind` is not one of `FRUITS`.
     """
-    if kind not in PAINTERS:
-        raise UsageError(f"{kind}: no such fruit; choose one of {', '.join(FRUITS)}")
+    _check_kind(kind)
     rng = np.random.default_rng((FRUITS.index(kind), seed))
     scene = _set_scene(rng)
     painter = PAINTERS[kind]
@@ -95,25 +99,29 @@ def write_fruit_images(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     *,
+    classes: Sequence[str] = FRUITS,
     force: bool = False,
 ) -> int:
-    """Write `per_class` pictures of every fruit as `folder/CLASS/CLASS_0000.png`.
+    """Write `per_class` pictures of each fruit in `classes` as `folder/CLASS/CLASS_0000.png`.
 
     `progress` is called with the pictures written so far and in all. Returns how many there are.
 
     Raises:
-        UsageError: a picture is in the way and `force` is not set, or the folder is not writable.
+        UsageError: an unknown fruit, a picture in the way while `force` is not set, or a folder
+            that is not writable.
     """
-    total = per_class * len(FRUITS)
+    for kind in classes:
+        _check_kind(kind)
+    total = per_class * len(classes)
     paths = [
         (kind, index, folder / kind / f"{kind}_{index:04d}.png")
-        for kind in FRUITS
+        for kind in classes
         for index in range(per_class)
     ]
     taken = [path for _, _, path in paths if path.exists()]
     if taken and not force:
         raise UsageError(f"{taken[0]}: exists already; use --force to replace the pictures")
-    for kind in FRUITS:
+    for kind in classes:
         make_folder(folder / kind)
     for done, (kind, index, path) in enumerate(paths, start=1):
         own_seed = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])

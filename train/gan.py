@@ -27,7 +27,7 @@ _SAMPLES = 64
 
 
 class DivergedError(ChunkportError):
-    """A loss is no longer a number; the checkpoint of the epoch before is still good."""
+    """A loss or weight is no longer a number; the epoch before left a good checkpoint."""
 
     exit_code = 1
 
@@ -100,13 +100,10 @@ def _generator_step(state: GanState, fake: torch.Tensor) -> float:
     return loss.item()
 
 
-def _step(state: GanState, real: torch.Tensor, noise_level: float) -> StepReport:
+def _step(state: GanState, real: torch.Tensor) -> StepReport:
     """Both steps on one batch; the generator's step reuses the images of the other one."""
     latent = torch.randn(len(real), state.config.noise_dim, device=real.device)
     fake = state.generator(latent)
-    if noise_level > 0:
-        real = real + noise_level * torch.randn_like(real)
-        fake = fake + noise_level * torch.randn_like(fake)
     d_loss, d_real, d_fake = _discriminator_step(state, real, fake)
     g_loss = _generator_step(state, fake)
     state.average.update_parameters(state.generator)
@@ -114,12 +111,17 @@ def _step(state: GanState, real: torch.Tensor, noise_level: float) -> StepReport
 
 
 def _batches(images: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
-    """The images in random order, in float; a last batch too small to normalise is left out."""
+    """The images in random order, in float; an incomplete last batch is left out."""
     order = torch.randperm(len(images)).to(images.device)
     for start in range(0, len(images), size):
         chosen = order[start : start + size]
         if len(chosen) == min(size, len(images)):
             yield to_unit_range(images[chosen])
+
+
+def _divergence(epoch: int, what: str) -> str:
+    remedy = f"resume from the checkpoint of epoch {epoch - 1}" if epoch > 1 else "start again"
+    return f"epoch {epoch}: {what} is no longer a number; {remedy} with a lower learning rate"
 
 
 def _train_epoch(
@@ -132,19 +134,15 @@ def _train_epoch(
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, "epoch", epoch))
         for batch, real in enumerate(_batches(images, config.batch_size), start=1):
-            left = 1 - (epoch - 1 + (batch - 1) / batches) / config.epochs
-            step = _step(state, real, config.instance_noise * left)
+            step = _step(state, real)
             if not (math.isfinite(step.d_loss) and math.isfinite(step.g_loss)):
-                raise DivergedError(
-                    f"epoch {epoch}, batch {batch}: the loss is no longer a number; resume from "
-                    f"the checkpoint of epoch {epoch - 1} with a lower learning rate"
-                    if epoch > 1
-                    else f"epoch 1, batch {batch}: the loss is no longer a number; start again "
-                    "with a lower learning rate"
-                )
+                raise DivergedError(_divergence(epoch, f"the loss of batch {batch}"))
             steps.append(step)
             if on_batch is not None:
                 on_batch(BatchReport(epoch, config.epochs, batch, batches, step))
+    weights = (*state.generator.parameters(), *state.discriminator.parameters())
+    if not all(bool(weight.isfinite().all()) for weight in weights):
+        raise DivergedError(_divergence(epoch, "a weight after the last batch"))
     return StepReport(
         d_loss=math.fsum(step.d_loss for step in steps) / len(steps),
         g_loss=math.fsum(step.g_loss for step in steps) / len(steps),
@@ -177,13 +175,14 @@ def train_gan(
     `output_folder/training_progress/`.
 
     Raises:
-        DivergedError: a loss became infinite or not a number; the last checkpoint is kept.
+        DivergedError: a loss or weight became infinite or not a number; the last checkpoint is
+            kept.
         UsageError: too few images, a folder that is not writable, or a resumed checkpoint that
             was trained under another config.
         BadInputError: the checkpoint to resume from is damaged or of another kind.
     """
     if len(images) < 2:  # noqa: PLR2004 - batch normalisation of one image is undefined
-        raise UsageError(f"{len(images)} images are too few to train on; give at least 2")
+        raise UsageError(f"too few images to train on ({len(images)}); give at least 2")
     state = new_state(config, device) if resume is None else load_state(resume, config, device)
     if state.epoch >= config.epochs:
         raise UsageError(
@@ -202,11 +201,12 @@ def train_gan(
             HISTORY_KEYS, (mean.d_loss, mean.g_loss, mean.d_real, mean.d_fake), strict=True
         ):
             state.history[key].append(value)
-        save_state(state, checkpoint, max_chunk_mb, announce or _say_nothing)
+        shipped = shipped_generator(state)
+        save_state(state, shipped, checkpoint, max_chunk_mb, announce or _say_nothing)
         sample = None
         if state.epoch in (1, config.epochs) or state.epoch % config.sample_every == 0:
             sample = output_folder / "training_progress" / f"epoch_{state.epoch:03d}.png"
-            write_grid(shipped_generator(state), latents, sample)
+            write_grid(shipped, latents, sample)
         if on_epoch is not None:
             on_epoch(EpochReport(state.epoch, config.epochs, mean, checkpoint, sample))
     history = {key: tuple(values) for key, values in state.history.items()}

@@ -132,12 +132,16 @@ def shipped_generator(state: GanState) -> Generator:
 
 
 def save_state(
-    state: GanState, path: Path, max_chunk_mb: float, announce: Callable[[str], None]
+    state: GanState,
+    shipped: Generator,
+    path: Path,
+    max_chunk_mb: float,
+    announce: Callable[[str], None],
 ) -> None:
     """Write the checkpoint: what `generate` and `convert` read, and all that a resume needs.
 
-    `generator_state_dict` is the generator meant for use. Where that is an average, the weights
-    that training goes on from are beside it, under `generator_raw_state_dict`.
+    `generator_state_dict` is `shipped`, the generator meant for use. Where that is an average,
+    the weights that training goes on from are beside it, under `generator_raw_state_dict`.
     """
     values: dict[str, Any] = {
         "epoch": state.epoch,
@@ -145,7 +149,7 @@ def save_state(
         "width": state.config.width,
         "config": state.config.as_dict(),
         "history": {key: list(values) for key, values in state.history.items()},
-        "generator_state_dict": dict(shipped_generator(state).state_dict()),
+        "generator_state_dict": dict(shipped.state_dict()),
         "discriminator_state_dict": dict(state.discriminator.state_dict()),
         "optimizer_G_state_dict": state.optimizer_g.state_dict(),
         "optimizer_D_state_dict": state.optimizer_d.state_dict(),

@@ -23,7 +23,9 @@ from wrappers.registry import find_spec
 
 Key = TypeVar("Key")
 PYTORCH = "pytorch"
-_BURST = 3  # timed runs per turn, after one that warms the caches
+_WARM_UPS = 2  # runs per turn that fill the caches again
+_TURN_SECONDS = 0.05  # of timed runs per turn, within these bounds on their number
+_FEWEST, _MOST = 3, 20
 _PAUSE_SECONDS = 0.005  # lets the threads of the one before go to sleep
 _MEMORY_RUNS = 5
 
@@ -107,8 +109,7 @@ def measure(
     sessions = {item: LiteRtSession(_path(item), threads) for item in contenders}
     eager = Contender("PyTorch eager", PYTORCH, "fp32", "network")
     runs: dict[Contender, Callable[[], object]] = {eager: lambda: spec.reference(network, sample)}
-    for item, session in sessions.items():
-        runs[item] = lambda session=session: session.run(sample)  # type: ignore[misc]  # binds now
+    runs |= {item: session.prepared(sample) for item, session in sessions.items()}
     times = interleave(runs, rounds, on_turn)
     p50 = {item: statistics.median(values) for item, values in times.items()}
     plain = {item.precision: p50[item] for item in contenders if item.variant == "plain"}
@@ -148,14 +149,18 @@ def interleave(
     for _ in range(rounds):
         for item in order:
             time.sleep(_PAUSE_SECONDS)
-            runs[item]()
-            for _ in range(_BURST):
-                started = time.perf_counter()
-                runs[item]()
-                times[item].append(time.perf_counter() - started)
+            warm = [_seconds(runs[item]) for _ in range(_WARM_UPS)]
+            count = min(max(round(_TURN_SECONDS / min(warm)), _FEWEST), _MOST)
+            times[item].extend(_seconds(runs[item]) for _ in range(count))
             on_turn()
         order.append(order.pop(0))
     return times
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
 
 
 def machine() -> dict[str, Any]:

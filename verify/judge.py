@@ -11,7 +11,7 @@ from checkpoints import load_model_chunked
 from chunkport.errors import BadInputError, UsageError
 from chunkport.files import sha256_of
 from convert.card import Card, identify_checkpoint, read_card
-from convert.precision import find_precision
+from convert.precision import PRECISIONS, find_precision
 from verify.metrics import METRICS, stacked
 from verify.runtimes.litert import LiteRtSession
 from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
@@ -82,7 +82,8 @@ def identify(path: Path, model: str | None = None, precision: str | None = None)
     """What the file's card says, or what the caller says of a file without one.
 
     Raises:
-        BadInputError: no .tflite, or it has no card and the caller did not say what it is.
+        BadInputError: no .tflite, it has no card and the caller did not say what it is, or its
+            card names no precision of the table.
         UsageError: the caller contradicts the card.
     """
     card = read_card(path)
@@ -94,6 +95,11 @@ def identify(path: Path, model: str | None = None, precision: str | None = None)
         return Subject(path, model, find_precision(precision).name, None)
     if model not in (None, card.model):
         raise UsageError(f"{path}: its card says model '{card.model}', not '{model}'")
+    if card.precision not in [row.name for row in PRECISIONS]:
+        raise BadInputError(
+            f"{path}: its card names the precision '{card.precision}', which is unknown; "
+            "update chunkport or convert the checkpoint again"
+        )
     if precision is not None and find_precision(precision).name != card.precision:
         raise UsageError(f"{path}: its card says precision '{card.precision}', not '{precision}'")
     return Subject(path, card.model, card.precision, card)

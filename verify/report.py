@@ -110,7 +110,7 @@ class Report:
     def conclusion(self) -> str:
         """The verdict in a sentence."""
         failed = [file.label for file in self.files if not file.verdict.passed]
-        total = f"{len(self.files)} file" + ("s" if len(self.files) > 1 else "")
+        total = f"{len(self.files)} files"
         if failed:
             return f"{len(failed)} of {total} failed: {', '.join(failed)}"
         incomplete = any(not file.verdict.complete for file in self.files)

@@ -11,13 +11,9 @@ from torch.nn import functional
 from chunkport.errors import BadInputError
 from networks.gan import IMAGE_SIZE, SEED_SIZE, SLOPE, Generator
 from wrappers.intake import load_strictly, state_dict_in
-from wrappers.rewrite import (
-    CroppedConvTranspose2d,
-    SubpixelConvTranspose2d,
-    fold_batch_norm,
-    linear_to_nhwc,
-)
+from wrappers.rewrite import fold_batch_norm, linear_to_nhwc
 from wrappers.spec import Contract, ModelSpec, TensorSpec, at_least, at_most
+from wrappers.subpixel import CroppedConvTranspose2d, SubpixelConvTranspose2d, SubpixelTail
 
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
@@ -36,7 +32,7 @@ class GeneratorForTflite(nn.Module):
         self.up1 = SubpixelConvTranspose2d(fold_batch_norm(network.deconv1, network.bn1))
         self.up2 = SubpixelConvTranspose2d(fold_batch_norm(network.deconv2, network.bn2))
         self.up3 = SubpixelConvTranspose2d(fold_batch_norm(network.deconv3, network.bn3))
-        self.up4 = SubpixelConvTranspose2d(network.deconv4)
+        self.up4 = SubpixelTail(network.deconv4)
 
     def forward(self, latent: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, noise_dim) -> {"image": (B, 128, 128, 1)}."""
@@ -44,8 +40,8 @@ class GeneratorForTflite(nn.Module):
         x = x.reshape(-1, SEED_SIZE, SEED_SIZE, self.channels)  # (B, 8, 8, 8w)
         x = functional.leaky_relu(self.up1(x), SLOPE)  # (B, 16, 16, 4w)
         x = functional.leaky_relu(self.up2(x), SLOPE)  # (B, 32, 32, 2w)
-        x = functional.leaky_relu(self.up3(x), SLOPE)  # (B, 64, 64, w)
-        return {"image": torch.tanh(self.up4(x))}
+        phases = [functional.leaky_relu(phase, SLOPE) for phase in self.up3.phases_of(x)]
+        return {"image": torch.tanh(self.up4(phases))}  # from 2 x 2 times (B, 32, 32, w)
 
 
 class PlainGenerator(nn.Module):

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import importlib.util
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -43,11 +44,15 @@ def _spec_from_file(place: str) -> ModelSpec:
     path = Path(path_text)
     if not path.is_file():
         raise UsageError(f"--spec {place}: there is no file {path}")
-    loader_spec = importlib.util.spec_from_file_location(path.stem, path)
+    loader_spec = importlib.util.spec_from_file_location(f"_chunkport_spec_{path.stem}", path)
     if loader_spec is None or loader_spec.loader is None:
         raise UsageError(f"--spec {place}: {path} is not a Python file")
     module = importlib.util.module_from_spec(loader_spec)
-    loader_spec.loader.exec_module(module)
+    sys.modules[module.__name__] = module  # where dataclasses in it look for their module
+    try:
+        loader_spec.loader.exec_module(module)
+    except (SyntaxError, ImportError) as error:
+        raise UsageError(f"--spec {place}: {path} cannot be imported: {error}") from error
     if not hasattr(module, attribute):
         raise UsageError(f"--spec {place}: {path} defines no '{attribute}'")
     return _checked(getattr(module, attribute), place)

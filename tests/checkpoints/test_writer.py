@@ -125,8 +125,8 @@ def test_every_kind_of_tensor_and_array_comes_back(tmp_path: Path, cap_mb: float
         )
     for name in ("array", "zero_dim", "number", "flag"):
         assert type(loaded["values"][name]) is type(values[name])
-        assert loaded["values"][name].dtype == values[name].dtype  # type: ignore[attr-defined]
-        assert np.array_equal(loaded["values"][name], values[name])  # type: ignore[arg-type]
+        assert np.asarray(loaded["values"][name]).dtype == np.asarray(values[name]).dtype
+        assert np.array_equal(loaded["values"][name], np.asarray(values[name]))
     assert loaded["values"]["nested"] == values["nested"]
     assert type(loaded["values"]["nested"][0][1][0]) is np.int64
     assert loaded["a"] is loaded["b"][0]

@@ -80,6 +80,14 @@ def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
     assert a != c
 
 
+def test_only_the_classes_asked_for_are_written(tmp_path: Path) -> None:
+    assert write_fruit_images(tmp_path, 1, 0, classes=("Pear", "Apple")) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Apple", "Pear"]
+    with pytest.raises(UsageError, match="Kiwi: no such fruit"):
+        write_fruit_images(tmp_path / "more", 1, 0, classes=("Pear", "Kiwi"))
+    assert not (tmp_path / "more").exists()
+
+
 def test_pictures_in_the_way_are_kept_unless_forced(tmp_path: Path) -> None:
     (tmp_path / "Pear").mkdir()
     own = tmp_path / "Pear" / "Pear_0000.png"

@@ -18,7 +18,7 @@ from train.gan import BatchReport, DivergedError, EpochReport, train_gan
 from train.gan_config import GanConfig
 from train.gan_state import HISTORY_KEYS, derived_seed
 
-TINY = GanConfig(epochs=2, batch_size=4, width=4, noise_dim=8, average_decay=0.9)
+TINY = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +71,11 @@ def test_a_run_leaves_a_checkpoint_that_the_networks_load(
     ]
     assert [report.epoch for report in epochs] == [1, 2]
     saved = load_model_chunked(result.checkpoint)
-    assert (saved["epoch"], saved["noise_dim"], saved["width"]) == (2, 8, 4)
+    assert (saved["epoch"], saved["noise_dim"], saved["width"]) == (2, 8, 2)
     assert GanConfig.from_dict(saved["config"]) == TINY
-    Generator(noise_dim=8, width=4).load_state_dict(saved["generator_state_dict"])
-    Generator(noise_dim=8, width=4).load_state_dict(saved["generator_raw_state_dict"])
-    Discriminator(width=4).load_state_dict(saved["discriminator_state_dict"])
+    Generator(noise_dim=8, width=2).load_state_dict(saved["generator_state_dict"])
+    Generator(noise_dim=8, width=2).load_state_dict(saved["generator_raw_state_dict"])
+    Discriminator(width=2).load_state_dict(saved["discriminator_state_dict"])
     for key in HISTORY_KEYS:
         assert saved["history"][key] == list(result.history[key])
         assert len(result.history[key]) == 2
@@ -100,10 +100,10 @@ def test_the_checkpoint_is_chunked_where_the_cap_asks_for_it(
 ) -> None:
     said: list[str] = []
     config = replace(TINY, epochs=1)
-    result = train_gan(images, config, tmp_path, max_chunk_mb=0.25, announce=said.append)
+    result = train_gan(images, config, tmp_path, max_chunk_mb=0.125, announce=said.append)
     chunks = sorted(result.checkpoint.parent.glob("latest_model.chunk_*.pth"))
     assert len(chunks) > 1
-    assert all(chunk.stat().st_size <= 0.25 * 2**20 for chunk in chunks)
+    assert all(chunk.stat().st_size <= 0.125 * 2**20 for chunk in chunks)
     assert load_model_chunked(result.checkpoint)["epoch"] == 1
     assert any("[CHUNKED]" in line for line in said)
 
@@ -163,7 +163,7 @@ def test_the_average_ships_with_statistics_that_fit_it(
 ) -> None:
     """In use, on its running statistics, it must draw what it draws on those of a large batch."""
     saved = load_model_chunked(train_gan(images, TINY, tmp_path).checkpoint)
-    generator = Generator(noise_dim=8, width=4)
+    generator = Generator(noise_dim=8, width=2)
     generator.load_state_dict(saved["generator_state_dict"])
     assert not torch.equal(
         saved["generator_state_dict"]["fc.weight"], saved["generator_raw_state_dict"]["fc.weight"]
@@ -194,12 +194,22 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
     before = load_model_chunked(first.checkpoint)
     wild = replace(TINY, epochs=3, learning_rate=1e30, discriminator_rate=1e30)
     with pytest.raises(
-        DivergedError, match=r"epoch 2, batch [12]: .* checkpoint of epoch 1"
+        DivergedError, match=r"epoch 2: the loss of batch [12] is .* checkpoint of epoch 1"
     ) as caught:
         train_gan(images, wild, tmp_path, resume=first.checkpoint)
     assert isinstance(caught.value, ChunkportError)
     assert "\n" not in str(caught.value)
     assert_same(load_model_chunked(first.checkpoint), before)
+
+
+def test_weights_broken_by_the_last_step_are_not_saved(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    """One batch an epoch: the loss is still a number when the step that follows it is not."""
+    wild = replace(TINY, learning_rate=math.inf)
+    with pytest.raises(DivergedError, match="epoch 1: a weight after the last batch is no longer"):
+        train_gan(images[:4], wild, tmp_path)
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_a_run_that_diverged_goes_on_with_a_lower_rate(
@@ -216,7 +226,7 @@ def test_a_run_that_diverged_goes_on_with_a_lower_rate(
 
 def test_resuming_under_another_config_is_refused(images: torch.Tensor, tmp_path: Path) -> None:
     first = train_gan(images, replace(TINY, epochs=1), tmp_path)
-    with pytest.raises(UsageError, match="width 4 became 8; resume with the values of that run"):
+    with pytest.raises(UsageError, match="width 2 became 8; resume with the values of that run"):
         train_gan(images, replace(TINY, width=8), tmp_path, resume=first.checkpoint)
     with pytest.raises(UsageError, match="has 1 epochs behind it already"):
         train_gan(images, replace(TINY, epochs=1), tmp_path, resume=first.checkpoint)
@@ -250,7 +260,7 @@ def test_fewer_images_than_a_batch_still_train(images: torch.Tensor, tmp_path: P
 
 
 def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="1 images are too few"):
+    with pytest.raises(UsageError, match=r"too few images to train on \(1\)"):
         train_gan(images[:1], TINY, tmp_path)
 
 
@@ -260,6 +270,8 @@ def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
         ({"epochs": 0}, "epochs: is 0; give at least 1"),
         ({"batch_size": 1}, "batch_size: is 1; give at least 2"),
         ({"learning_rate": 0.0}, "learning_rate: is 0.0; give more than 0"),
+        ({"discriminator_rate": -1.0}, "discriminator_rate: is -1.0; give more than 0"),
+        ({"real_label": 1.1}, "real_label: is 1.1; give more than 0, up to 1"),
         ({"average_decay": 1.0}, "average_decay: is 1.0; give 0 up to below 1"),
     ],
 )

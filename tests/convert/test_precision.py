@@ -1,0 +1,36 @@
+"""The table of precisions."""
+
+import pytest
+
+from chunkport.errors import UsageError
+from convert.precision import PRECISIONS, find_precision, precision_names
+
+
+def test_every_name_finds_its_row_and_no_two_rows_share_a_file_name() -> None:
+    assert [find_precision(row.name) for row in PRECISIONS] == list(PRECISIONS)
+    assert len({row.suffix for row in PRECISIONS}) == len(PRECISIONS)
+
+
+def test_int8_alone_means_dynamic() -> None:
+    assert find_precision("int8") is find_precision("int8-dynamic")
+
+
+def test_only_float32_needs_no_recipe() -> None:
+    assert [row.name for row in PRECISIONS if row.recipe is None] == ["fp32"]
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("fp61", "fp16"), ("int8-dynamc", "int8-dynamic")])
+def test_an_unknown_precision_is_refused_with_the_nearest_and_all_names(
+    wrong: str, meant: str
+) -> None:
+    with pytest.raises(UsageError) as refusal:
+        find_precision(wrong)
+    assert str(refusal.value) == (
+        f"unknown precision '{wrong}'. Did you mean '{meant}'? "
+        f"Precisions: {', '.join(precision_names())}"
+    )
+
+
+def test_a_name_like_no_other_gets_no_suggestion() -> None:
+    with pytest.raises(UsageError, match=r"unknown precision 'zzz'\. Precisions: "):
+        find_precision("zzz")

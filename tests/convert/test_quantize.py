@@ -1,0 +1,62 @@
+"""Weights that do not fit a precision are refused; the rest lose no more than it costs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chunkport.errors import ConversionError
+from convert.precision import find_precision
+from convert.quantize import quantize
+from convert.tflite import constants, read_flatbuffer
+
+WriteTflite = Callable[..., Path]
+
+
+def test_a_weight_beyond_float16_is_refused_by_name(
+    tmp_path: Path, write_tflite: WriteTflite
+) -> None:
+    values = {"small": np.ones(3, np.float32), "large": np.array([1, -7e4], np.float32)}
+    path = write_tflite(tmp_path / "a.tflite", values)
+    with pytest.raises(ConversionError, match=r"'large' holds 7e\+04, beyond FP16's 65504"):
+        quantize(path, find_precision("fp16"), tmp_path / "b.tflite")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.tflite"]
+
+
+def test_float32_is_not_made_from_itself(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="fp32 is the float32 file itself"):
+        quantize(tmp_path / "a.tflite", find_precision("fp32"), tmp_path / "b.tflite")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("precision", "dtype"), [("fp16", np.float16), ("int8-dynamic", np.int8)])
+def test_nearly_all_weights_are_stored_in_the_precision_asked_for(
+    generator_tflites: dict[str, Path], precision: str, dtype: type[np.generic]
+) -> None:
+    float_bytes = sum(
+        constant.values.nbytes for constant in constants(read_flatbuffer(generator_tflites["fp32"]))
+    )
+    stored = [
+        constant.values
+        for constant in constants(read_flatbuffer(generator_tflites[precision]))
+        if constant.values.dtype == dtype
+    ]
+    weights = sum(values.size for values in stored)
+    assert weights > 0.95 * float_bytes / 4
+
+
+@pytest.mark.integration
+def test_float16_weights_are_those_of_the_float32_file_rounded_once(
+    generator_tflites: dict[str, Path],
+) -> None:
+    exact, rounded = (
+        {
+            constant.values.astype(np.float16).tobytes()
+            for constant in constants(read_flatbuffer(generator_tflites[precision]))
+            if constant.values.dtype == dtype and constant.values.size > 1000
+        }
+        for precision, dtype in (("fp32", np.float32), ("fp16", np.float16))
+    )
+    assert len(rounded) > 5
+    assert rounded <= exact  # biases stay in float32

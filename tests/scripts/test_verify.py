@@ -1,0 +1,173 @@
+"""`chunkport verify`, as a user runs it: verdicts, exit codes, and files that are not sound."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convert.tflite import read_flatbuffer, write_flatbuffer
+from networks.gan import Generator
+
+pytestmark = pytest.mark.integration
+
+Run = Callable[..., CompletedProcess[str]]
+QUICK = ("--samples", "2", "--num-threads", "1")
+METRICS = ["max_abs_difference", "mean_abs_difference", "psnr_db", "worst_psnr_db", "ssim"]
+
+
+@pytest.fixture
+def verify(run_chunkport: Run, generator_checkpoint: Path) -> Run:
+    """`chunkport verify ARGUMENTS... --checkpoint generator_checkpoint` on few samples."""
+
+    def run(*arguments: object, checkpoint: Path = generator_checkpoint) -> CompletedProcess[str]:
+        return run_chunkport("verify", *arguments, "--checkpoint", checkpoint, *QUICK)
+
+    return run
+
+
+def failed_checks(ended: CompletedProcess[str]) -> list[str]:
+    """The names of the failed checks in the JSON of one file."""
+    document: dict[str, Any] = json.loads(ended.stdout, parse_constant=pytest.fail)
+    (file,) = document["files"]
+    assert document["passed"] is file["passed"] is False
+    return [row["name"] for row in file["checks"] if row["passed"] is False]
+
+
+def test_all_precisions_pass_for_a_person(verify: Run, generator_tflites: dict[str, Path]) -> None:
+    ended = verify(*generator_tflites.values())
+    assert ended.returncode == 0, ended.stderr
+    for precision, path in generator_tflites.items():
+        assert f"{path}  {precision}, 2 samples, seed 0" in ended.stdout
+    for name in METRICS:
+        assert ended.stdout.count(f"  {name} ") == 3
+    assert "FAIL" not in ended.stdout
+    lines = ended.stdout.splitlines()
+    assert "PASSED: 3 of 3 files" in lines
+    assert lines[-1].startswith("Next: chunkport benchmark ")
+
+
+def test_the_json_holds_what_the_table_holds(
+    verify: Run, generator_tflites: dict[str, Path]
+) -> None:
+    ended = verify(*generator_tflites.values(), "--format", "json", "--strict", "--seed", "7")
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout, parse_constant=pytest.fail)
+    assert (document["schema_version"], document["command"]) == (1, "verify")
+    assert document["passed"] is True
+    assert [file["precision"] for file in document["files"]] == list(generator_tflites)
+    for file in document["files"]:
+        assert (file["samples"], file["seed"]) == (2, 7)
+        assert all(row["passed"] for row in file["checks"])
+        measured = {row["name"]: row for row in file["checks"] if row["value"] is not None}
+        assert list(measured) == METRICS
+        for row in measured.values():
+            assert row["margin"] == pytest.approx(abs(row["limit"] - row["value"]))
+
+
+def test_a_file_of_another_training_fails(
+    verify: Run,
+    generator_tflites: dict[str, Path],
+    make_generator: Callable[..., Generator],
+    save_generator: Callable[[Generator, Path], Path],
+    tmp_path: Path,
+) -> None:
+    other = save_generator(make_generator(seed=1), tmp_path / "other.pth")
+    ended = verify(generator_tflites["fp32"], "--format", "json", checkpoint=other)
+    assert ended.returncode == 1
+    assert failed_checks(ended) == ["lineage", *METRICS]
+
+
+def test_tampered_weights_fail_though_the_card_is_whole(
+    verify: Run, generator_tflites: dict[str, Path], tmp_path: Path
+) -> None:
+    model = read_flatbuffer(generator_tflites["fp32"])
+    largest = max(model.buffers, key=lambda item: 0 if item.data is None else len(item.data))
+    weights = np.array(largest.data, dtype=np.uint8).view(np.float32)
+    weights[::5] *= -1
+    largest.data = weights.view(np.uint8)
+    path = tmp_path / "tampered.tflite"
+    write_flatbuffer(model, path)
+    ended = verify(path, "--format", "json")
+    assert ended.returncode == 1
+    assert failed_checks(ended) == METRICS
+    assert f"FAILED: {path}" in verify(generator_tflites["fp16"], path).stdout
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda _content: b"PK\x03\x04 this is no model", "is not a .tflite file"),
+        (lambda content: content[: len(content) // 2], "is damaged or cut short"),
+        (lambda content: content[:-1], "is damaged or cut short"),
+        (lambda _content: b"", "is not a .tflite file"),
+    ],
+    ids=["another kind", "half", "all but a byte", "empty"],
+)
+def test_what_is_no_whole_tflite_is_bad_input(
+    verify: Run,
+    generator_tflites: dict[str, Path],
+    tmp_path: Path,
+    damage: Callable[[bytes], bytes],
+    message: str,
+) -> None:
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(damage(generator_tflites["fp32"].read_bytes()))
+    ended = verify(path)
+    assert ended.returncode == 5
+    assert f"Error: {path}: {message}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_missing_file_is_bad_input(verify: Run, tmp_path: Path) -> None:
+    ended = verify(tmp_path / "absent.tflite")
+    assert ended.returncode == 5
+    assert "absent.tflite: there is no such file" in ended.stderr
+
+
+@pytest.fixture
+def without_card(generator_tflites: dict[str, Path], tmp_path: Path) -> Path:
+    model = read_flatbuffer(generator_tflites["fp32"])
+    model.metadata = [item for item in model.metadata if item.name != b"chunkport_card.json"]
+    path = tmp_path / "bare.tflite"
+    write_flatbuffer(model, path)
+    return path
+
+
+def test_a_file_without_a_card_must_be_introduced(verify: Run, without_card: Path) -> None:
+    ended = verify(without_card)
+    assert ended.returncode == 5
+    assert "has no chunkport card; say what it is with --model and --precision" in ended.stderr
+
+
+def test_its_lineage_is_skipped_with_the_reason_and_counts_only_when_strict(
+    verify: Run, without_card: Path
+) -> None:
+    introduced = (without_card, "--model", "gan-generator", "--precision", "fp32")
+    ended = verify(*introduced)
+    assert ended.returncode == 0, ended.stderr
+    (row,) = [line for line in ended.stdout.splitlines() if line.strip().startswith("lineage")]
+    assert row.split()[1] == "skipped"
+    assert "the file has no card" in row
+    assert verify(*introduced, "--strict").returncode == 3
+
+
+def test_contradicting_the_card_is_a_mistake(
+    verify: Run, generator_tflites: dict[str, Path]
+) -> None:
+    ended = verify(generator_tflites["fp16"], "--precision", "fp32")
+    assert ended.returncode == 2
+    assert "its card says precision 'fp16', not 'fp32'" in ended.stderr
+
+
+def test_a_damaged_checkpoint_is_bad_input(
+    verify: Run, generator_tflites: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.pth").write_bytes(b"not a checkpoint")
+    ended = verify(generator_tflites["fp32"], checkpoint=tmp_path / "broken.pth")
+    assert ended.returncode == 5
+    assert "broken.pth" in ended.stderr

@@ -1,0 +1,94 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chunkport.errors import BadInputError
+from verify.benchmark_document import read_benchmark
+
+ROW = {
+    "name": "a.tflite",
+    "precision": "fp32",
+    "variant": "rewritten",
+    "runtime": "litert",
+    "size_bytes": 100,
+    "latency_p50_ms": 1.5,
+    "latency_p90_ms": 2,
+    "psnr_db": math.inf,
+    "speed_vs_plain": None,
+    "reason": "no plain file",
+}
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    whole = {
+        "schema_version": 1,
+        "command": "benchmark",
+        "rounds": 20,
+        "machine": {"cpu": "Example", "cores": 8},
+        "contenders": [ROW],
+    }
+    return {**whole, **changes}
+
+
+def written(folder: Path, content: object) -> Path:
+    path = folder / "benchmark.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_a_document_is_read_whole(tmp_path: Path) -> None:
+    found = read_benchmark(written(tmp_path, document()))
+    assert found.circumstances == {"cpu": "Example", "cores": "8", "rounds": "20"}
+    (row,) = found.rows
+    assert (row.name, row.precision, row.variant) == ("a.tflite", "fp32", "rewritten")
+    assert (row.runtime, row.reason) == ("litert", "no plain file")
+    assert row.figures["latency_p50_ms"] == 1.5
+    assert row.figures["psnr_db"] == math.inf
+    assert row.figures["speed_vs_plain"] is None
+    assert row.figures["peak_memory_bytes"] is None
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([], "'command' is not 'benchmark'"),
+        (document(command="verify"), "'command' is not 'benchmark'"),
+        (document(schema_version=2), "'schema_version' is 2, expected 1"),
+        (document(machine="mine"), "'machine' is not an object"),
+        (document(contenders=[]), "'contenders' is not a list with entries"),
+        (document(contenders=["a"]), "contenders[0] is not an object"),
+        (document(contenders=[ROW, {}]), "contenders[1].name is not a text"),
+        (
+            document(contenders=[{**ROW, "size_bytes": "big"}]),
+            "contenders[0].size_bytes is 'big', expected a number or null",
+        ),
+        (document(contenders=[{**ROW, "size_bytes": True}]), "size_bytes is True"),
+        (document(contenders=[{**ROW, "size_bytes": -1}]), "size_bytes is -1"),
+        (document(contenders=[{**ROW, "latency_p50_ms": math.inf}]), "latency_p50_ms is inf"),
+        (document(contenders=[{**ROW, "psnr_db": math.nan}]), "psnr_db is nan"),
+        (document(contenders=[{**ROW, "variant": 3}]), "variant is 3, expected a text or null"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, content: object, told: str) -> None:
+    path = written(tmp_path, content)
+    with pytest.raises(BadInputError) as caught:
+        read_benchmark(path)
+    assert str(caught.value).startswith(str(path))
+    assert told in str(caught.value)
+    assert "make it with chunkport benchmark" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00"])
+def test_what_is_not_json_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "benchmark.json"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match="not JSON"):
+        read_benchmark(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="cannot be read"):
+        read_benchmark(tmp_path / "none.json")

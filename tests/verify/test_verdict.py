@@ -1,0 +1,82 @@
+"""What makes a verdict, and what its rows say about margins."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
+from wrappers.spec import Limit, at_least, at_most
+
+
+def verdict_of(*checks: Check) -> Verdict:
+    return Verdict(
+        path=Path("a.tflite"),
+        model="gan-generator",
+        precision="fp32",
+        size_bytes=10,
+        sha256="ab",
+        samples=2,
+        seed=0,
+        checks=checks,
+    )
+
+
+PASSING = yes_or_no("loads", "opens", None)
+FAILING = yes_or_no("loads", "opens", "it does not")
+SKIPPED = skipped("runs", "computes", "it did not load")
+
+
+@pytest.mark.parametrize(
+    ("checks", "passed", "complete"),
+    [
+        ((PASSING,), True, True),
+        ((PASSING, SKIPPED), True, False),
+        ((PASSING, FAILING), False, True),
+        ((FAILING, SKIPPED), False, False),
+    ],
+)
+def test_one_failure_fails_and_one_gap_makes_incomplete(
+    checks: tuple[Check, ...], passed: bool, complete: bool
+) -> None:
+    verdict = verdict_of(*checks)
+    assert (verdict.passed, verdict.complete) == (passed, complete)
+    assert verdict.to_json()["passed"] is passed
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "passed", "margin"),
+    [
+        (at_most("error", 0.5), 0.125, True, 0.375),
+        (at_most("error", 0.5), 0.75, False, -0.25),
+        (at_least("psnr_db", 40), 30.0, False, -10),
+        (at_least("psnr_db", 40), math.inf, True, math.inf),
+    ],
+)
+def test_a_measured_row_tells_limit_margin_and_what_would_have_passed(
+    limit: Limit, value: float, passed: bool, margin: float
+) -> None:
+    check = against_limit(limit.metric, "in plain words", value, limit)
+    assert (check.passed, check.value, check.margin) == (passed, value, margin)
+    assert (check.limit, check.sense) == (limit.bound, limit.sense)
+    assert check.passing_limit is not None
+    assert Limit(limit.metric, check.passing_limit, limit.sense).admits(value)
+
+
+def test_nan_fails_its_limit() -> None:
+    assert against_limit("error", "", math.nan, at_most("error", 0.5)).passed is False
+
+
+def test_without_a_limit_the_value_is_told_but_cannot_fail() -> None:
+    check = against_limit("error", "in plain words", 0.75, None)
+    assert check.passed is None
+    assert check.reason == "measured 0.75; no limit for this precision"
+
+
+def test_the_json_holds_every_row_whole() -> None:
+    document = json.loads(json.dumps(verdict_of(PASSING, FAILING, SKIPPED).to_json()))
+    assert document["path"] == "a.tflite"
+    assert [row["passed"] for row in document["checks"]] == [True, False, None]
+    assert document["checks"][1]["reason"] == "it does not"
+    assert document["checks"][2]["reason"] == "it did not load"
