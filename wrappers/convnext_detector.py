@@ -1,0 +1,174 @@
+"""The ConvNeXt V2 detectors for TFLite: NHWC, norms folded, one partition for XNNPACK, one image.
+
+ChunkySeal, PixelSeal and VideoSeal 1.0. The head that they share with the transformer is here.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from networks import convnext
+from networks.channel_norm import NORM_EPSILON, ChannelNorm
+from networks.detector import ConvNextDetector
+from networks.pixel_decoder import PixelDecoder, UpsampleBlock
+from wrappers.rewrite import conv_nhwc
+from wrappers.rewrite_norms import (
+    Norm,
+    NormedLinear,
+    as_matrix,
+    frozen,
+    linear,
+    scale_inputs,
+    shift_inputs,
+    standardise,
+    times_vector,
+)
+from wrappers.rewrite_pixels import RowSplitDepthwise, neighbourhoods, reflect, space_to_depth
+
+_GRN_EPSILON = 1e-6
+
+
+def fold_normalise(conv: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of a first convolution that takes [0, 1] and sees [-1, 1].
+
+    Exact because it does not pad: 2 x - 1 is all that it ever reads.
+    """
+    doubled = torch.full((conv.in_channels,), 2.0)
+    bias = shift_inputs(conv.weight, conv.bias, torch.full((conv.in_channels,), -1.0))
+    return scale_inputs(conv.weight, doubled), bias
+
+
+class Stem(nn.Module):
+    """Image to the first features, with the normalisation of the image folded in.
+
+    The norm's own constants stay: the residual sums begin with what it gives.
+    """
+
+    def __init__(self, conv: nn.Conv2d, norm: ChannelNorm) -> None:
+        super().__init__()
+        weight, bias = fold_normalise(conv)
+        size, stride = conv.kernel_size[0], conv.stride[0]
+        self.block = size if stride == size else None  # blocks that do not overlap
+        if self.block:
+            self.layer: nn.Linear | nn.Conv2d = linear(as_matrix(weight), bias)
+        else:
+            self.layer = nn.Conv2d(
+                conv.in_channels, conv.out_channels, size, stride, device="meta", dtype=weight.dtype
+            )
+            self.layer.weight, self.layer.bias = frozen(weight), frozen(bias)
+        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(1, S, S, 3) in [0, 1] -> (1, s, s, C)."""
+        if isinstance(self.layer, nn.Conv2d):
+            x = conv_nhwc(self.layer, image)
+        else:
+            x = self.layer(space_to_depth(image, self.block or 1))
+        out: torch.Tensor = self.norm(x)
+        return out
+
+
+class Halve(nn.Module):
+    """LayerNorm and a 2x2 convolution of stride 2, which is a Linear on blocks of pixels."""
+
+    def __init__(self, norm: ChannelNorm, conv: nn.Conv2d) -> None:
+        super().__init__()
+        bias = shift_inputs(conv.weight, conv.bias, norm.bias)
+        self.linear = linear(as_matrix(scale_inputs(conv.weight, norm.weight)), bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(1, H, W, C) -> (1, H // 2, W // 2, C')."""
+        out: torch.Tensor = self.linear(space_to_depth(standardise(x, NORM_EPSILON), 2))
+        return out
+
+
+class Block(nn.Module):
+    """A ConvNeXt V2 block; the global response norm keeps one multiplication.
+
+    gamma * (x * response) + beta + x = x * (gamma * response + 1) + beta, and beta joins the bias
+    of the Linear that follows.
+    """
+
+    def __init__(self, block: convnext.Block) -> None:
+        super().__init__()
+        self.dwconv = RowSplitDepthwise(block.dwconv)
+        norm, wide, narrow = block.norm, block.pwconv1, block.pwconv2
+        self.pwconv1 = NormedLinear(norm.weight, norm.bias, norm.eps, wide.weight, wide.bias)
+        self.gamma = frozen(block.grn.gamma)
+        bias = narrow.bias.double() + times_vector(narrow.weight, block.grn.beta)
+        self.pwconv2 = linear(narrow.weight, bias.to(narrow.weight.dtype))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(1, H, W, C) -> (1, H, W, C)."""
+        y = functional.gelu(self.pwconv1(self.dwconv(x)))  # (1, H, W, 4C)
+        energy = torch.sqrt((y * y).sum(dim=(1, 2), keepdim=True))  # (1, 1, 1, 4C)
+        response = energy / (energy.mean(dim=-1, keepdim=True) + _GRN_EPSILON)
+        out: torch.Tensor = x + self.pwconv2(y * (self.gamma * response + 1))
+        return out
+
+
+class Head(nn.Module):
+    """Features to logits. The 3x3 convolution is a Linear on the pixels' neighbourhoods.
+
+    Args:
+        decoder: the head as trained.
+        features: the norm that made the features, where its scale and shift are still to be
+            applied. They fold into the convolution: reflected borders are features like others.
+    """
+
+    def __init__(self, decoder: PixelDecoder, features: ChannelNorm | None = None) -> None:
+        super().__init__()
+        block = decoder.output_upscaling[0]
+        assert isinstance(block, UpsampleBlock)
+        _, _, conv, norm, _ = block.upsample_block
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, ChannelNorm)
+        weight: torch.Tensor = conv.weight
+        bias = None
+        if features is not None:
+            bias = shift_inputs(weight, None, features.bias)
+            weight = scale_inputs(weight, features.weight)
+        self.conv = linear(as_matrix(weight), bias)
+        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON)
+        self.linear = linear(decoder.linear.weight, decoder.linear.bias)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(1, s, s, C) -> (1, 1 + nbits)."""
+        y = functional.gelu(self.norm(self.conv(neighbourhoods(reflect(features)))))
+        logits: torch.Tensor = self.linear(y.mean(dim=(1, 2)))
+        return logits
+
+
+class ConvNextForTflite(nn.Module):
+    """(1, S, S, 3) in [0, 1] to logits (1, 1 + nbits)."""
+
+    def __init__(self, network: ConvNextDetector) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        encoder = network.convnext
+        for index, (down, stage) in enumerate(
+            zip(encoder.downsample_layers, encoder.stages, strict=True)
+        ):
+            assert isinstance(down, nn.Sequential)
+            assert isinstance(stage, nn.Sequential)
+            layers.append(_downsample(down, first=index == 0))
+            layers += [Block(block) for block in stage if isinstance(block, convnext.Block)]
+        self.encoder = nn.Sequential(*layers)
+        self.head = Head(network.pixel_decoder)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(1, S, S, 3) in [0, 1] -> (1, 1 + nbits)."""
+        logits: torch.Tensor = self.head(self.encoder(image))
+        return logits
+
+
+def _downsample(layers: nn.Sequential, *, first: bool) -> Stem | Halve:
+    """The stem normalises what it made; later ones normalise what they take."""
+    one, other = layers
+    if first:
+        assert isinstance(one, nn.Conv2d)
+        assert isinstance(other, ChannelNorm)
+        return Stem(one, other)
+    assert isinstance(one, ChannelNorm)
+    assert isinstance(other, nn.Conv2d)
+    return Halve(one, other)
