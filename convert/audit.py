@@ -9,14 +9,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from chunkport.errors import ConversionError
 from convert.tflite import constants, read_flatbuffer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # The layouts in which the converter stores a weight, most likely first; then all others.
 _USUAL_ORDERS = ((0, 2, 3, 1), (1, 2, 3, 0), (1, 0), (2, 3, 1, 0))
@@ -36,7 +38,7 @@ class WeightAudit:
     weight_bytes: int
 
 
-def audit_weights(module: nn.Module, path: Path) -> WeightAudit:
+def audit_weights(module: "nn.Module", path: Path) -> WeightAudit:
     """Find every parameter and floating buffer of the module among the file's constants.
 
     A weight counts as found when a constant holds its very bits in some order of its axes. Both

@@ -18,6 +18,7 @@ class Precision:
         needs: what must be at hand to make it.
         purpose: what it is for, in one line.
         weight_bytes: bytes per weight that it aims at.
+        float_ops: ops, by their TFLite names, that the recipe leaves as they are.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Precision:
     needs: str
     purpose: str
     weight_bytes: float
+    float_ops: tuple[str, ...] = ()
 
 
 PRECISIONS = (
@@ -52,6 +54,9 @@ PRECISIONS = (
         needs="nothing",
         purpose="a quarter of the file and the fastest on phone CPUs; float inputs and outputs",
         weight_bytes=1,
+        # XNNPACK has no depthwise convolution with float inputs and integer weights, and LiteRT
+        # cannot prepare such a product of two activations.
+        float_ops=("DEPTHWISE_CONV_2D", "BATCH_MATMUL"),
     ),
 )
 _ALIASES = {"int8": "int8-dynamic"}

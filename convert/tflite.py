@@ -102,8 +102,8 @@ def write_flatbuffer(model: Any, path: Path) -> None:
     """Write the object tree as a .tflite; buffers may be arrays, bytes or `Deferred`.
 
     A large model's constants go behind the flatbuffer, streamed: a flatbuffer cannot pass 2 GiB,
-    and packing one takes several times its size in memory. A file that is there is replaced, not overwritten: the tree
-    may be a map of it.
+    and packing one takes several times its size in memory. A file that is there is replaced, not
+    overwritten: the tree may be a map of it.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 

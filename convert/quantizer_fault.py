@@ -1,60 +1,17 @@
-"""Faults of the tools below us, mended while they last.
-
-Each mend first looks whether the fault is there, so that it goes away with it.
-"""
+"""A fault of ai-edge-quantizer, mended while it lasts: it fails on large convolution kernels."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 _QUANTIZED_AT_ONCE = 32 << 20  # bytes beyond which the quantizer takes a weight apart by itself
 _FLAT_RANK = 2
-
-
-@contextmanager
-def constants_left_clean() -> Iterator[None]:
-    """Keep litert-torch from clamping infinities where there are none.
-
-    It clamps every constant in place, which writes each page of a mapped checkpoint: they turn
-    from pages of the file into memory of the process, 3 GB of it for the largest models.
-    """
-    from litert_torch.backend import inline_consts
-
-    if not clamps_finite_constants():
-        yield
-        return
-    with patch.object(inline_consts, "_clamp_inf_values", clamp_infinities):
-        yield
-
-
-def clamps_finite_constants() -> bool:
-    """Whether litert-torch writes to a constant that it has no reason to change."""
-    from litert_torch.backend import inline_consts
-
-    clamp = getattr(inline_consts, "_clamp_inf_values", None)
-    if clamp is None:
-        return False
-    finite = torch.zeros(1)
-    before = finite._version  # torch's count of in-place writes has no public name
-    clamp(finite)
-    return finite._version > before
-
-
-def clamp_infinities(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor with infinities at the largest float; itself where it has none."""
-    if not tensor.is_floating_point() or not tensor.numel():
-        return tensor
-    lowest, highest = torch.aminmax(tensor)
-    if torch.isfinite(lowest) and torch.isfinite(highest):
-        return tensor
-    largest = torch.finfo(tensor.dtype).max
-    return tensor.clamp(-largest, largest)
 
 
 @contextmanager
@@ -86,8 +43,6 @@ def _quantize_in_slices(
         step = _QUANTIZED_AT_ONCE * len(tensor_data) // tensor_data.nbytes
         if not 0 < step < len(tensor_data):
             raise
-    from dataclasses import replace
-
     from ai_edge_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
 
     # Of the tensor's rank, so that a scale per channel can be cut along with the channels.
