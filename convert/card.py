@@ -5,7 +5,7 @@ What a file is, is read from here and never from its name.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Card:
         contract: inputs and outputs, as `Contract.to_json` gives them.
         checkpoint: sha256 of the weights' files, and each file's own.
         tools: the versions that made it.
+        options: how the model was built, as `BuildOptions.to_json` gives them.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Card:
     contract: dict[str, Any]
     checkpoint: dict[str, Any]
     tools: dict[str, str]
+    options: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The card as plain JSON values."""

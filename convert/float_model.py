@@ -2,12 +2,13 @@
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from chunkport.errors import ConversionError
 from convert.audit import WeightAudit, audit_weights
+from wrappers.spec import BuildOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,12 +28,14 @@ class FloatRequest:
         checkpoint: its checkpoint.
         target: the .tflite to write.
         variant: with our rewrites, or without them for comparison.
+        options: how the model is built.
     """
 
     model: str
     checkpoint: Path
     target: Path
     variant: Variant
+    options: BuildOptions = field(default_factory=BuildOptions)
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,12 @@ def build_float_model(request: FloatRequest) -> FloatResult:
     """
     import torch
 
-    from checkpoints import load_model_chunked
     from convert.lint import lint
     from wrappers.registry import find_spec
 
     started = time.perf_counter()
-    spec = find_spec(request.model)
-    network = spec.load_network(load_model_chunked(request.checkpoint), str(request.checkpoint))
+    spec = find_spec(request.model, request.options)
+    network = spec.open_network(request.checkpoint)
     contract = spec.contract(network)
     build = spec.build_wrapper if request.variant == "rewritten" else spec.build_plain
     module = build(network)

@@ -15,7 +15,8 @@ from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision
 from convert.quantize import quantize
 from convert.tflite import read_flatbuffer, write_flatbuffer
-from wrappers.registry import find_spec
+from wrappers.registry import find_spec, full_name
+from wrappers.spec import BuildOptions, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def convert_checkpoint(
     precisions: Sequence[str],
     output_folder: Path,
     *,
+    options: BuildOptions | None = None,
     variant: Variant = "rewritten",
+    name_file: Callable[[ModelSpec, Precision], str] | None = None,
     force: bool = False,
     show_output: bool = False,
     on_step: Callable[[str], None] = lambda _step: None,
@@ -64,7 +67,9 @@ def convert_checkpoint(
         model: registered name or FILE.py:NAME of its ModelSpec.
         precisions: names from the precision table; repeats are made once.
         output_folder: made if need be.
+        options: how the model is built, where its own way is not wanted.
         variant: "plain" leaves our rewrites out, for comparison.
+        name_file: the name of each file; None names what it holds and its precision.
         force: replace files that exist.
         show_output: let the tools' own output through to stderr.
         on_step: told the name of each step as it begins.
@@ -74,12 +79,16 @@ def convert_checkpoint(
         BadInputError: the checkpoint is damaged or of another model.
         ConversionError: a tool refused or wrote something wrong.
     """
-    spec = find_spec(model)
+    model, options = full_name(model), options or BuildOptions()
+    spec = find_spec(model, options)
     wanted = list(dict.fromkeys(find_precision(name) for name in precisions))
     if not wanted:
         raise UsageError("no precision asked for; add --precision fp32, for one")
     stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
-    targets = {row: output_folder / f"{stem}_{row.suffix}.tflite" for row in wanted}
+    names = {
+        row: name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite" for row in wanted
+    }
+    targets = {row: output_folder / name for row, name in names.items()}
     _refuse_overwriting(targets.values(), force=force)
     on_step("reading the checkpoint")
     identity = identify_checkpoint(checkpoint)
@@ -87,12 +96,20 @@ def convert_checkpoint(
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
         converted = Path(scratch) / "converted.tflite"
         on_step("converting to float32")
-        request = FloatRequest(model, checkpoint, converted, variant)
+        request = FloatRequest(model, checkpoint, converted, variant, options)
         result = run_isolated(build_float_model, request, show_output=show_output)
         derived = ", ".join(row.name for row in wanted if row.recipe)
         on_step(f"making {derived}" if derived else "writing the card")
         cards = {
-            row: Card(model, row.name, variant, result.contract, identity, tool_versions())
+            row: Card(
+                model=model,
+                precision=row.name,
+                variant=variant,
+                contract=result.contract,
+                checkpoint=identity,
+                tools=tool_versions(),
+                options=options.to_json(),
+            )
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
         seconds = run_isolated(_make_precisions, converted, cards, show_output=show_output)

@@ -53,13 +53,17 @@ def command(
     from chunkport.files import replacing
     from convert.pipeline import convert_checkpoint
     from verify.benchmark import contender_of, machine, measure
-    from verify.judge import compute_reference, identify
+    from verify.judge import identify
+    from verify.reference import compute_reference
 
     subjects = [identify(path) for path in files]
     models = sorted({subject.model for subject in subjects})
     if len(models) > 1:
         raise UsageError(f"files of several models ({', '.join(models)}); benchmark them apart")
-    reference = compute_reference(models[0], checkpoint, samples, seed=0)
+    options = subjects[0].options
+    if any(subject.options != options for subject in subjects):
+        raise UsageError("files with other inputs or outputs than the first; benchmark them apart")
+    reference = compute_reference(models[0], checkpoint, samples, seed=0, options=options)
     contenders = [contender_of(path) for path in files]
     with tempfile.TemporaryDirectory() as folder:
         if plain:
@@ -70,6 +74,7 @@ def command(
                     models[0],
                     precisions,
                     Path(folder),
+                    options=options,
                     variant="plain",
                     show_output=output.verbose,
                 )
@@ -85,6 +90,7 @@ def command(
                 reference,
                 threads=num_threads,
                 rounds=rounds,
+                options=options,
                 on_turn=advance,
             )
     output.fact("model", models[0])

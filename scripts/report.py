@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chunkport.errors import UsageError
+from scripts._build_options import flags_of
 from scripts._models import MODELS, PRECISIONS
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Output
@@ -61,7 +62,8 @@ def command(
     from chunkport.files import make_folder
     from verify.benchmark_document import read_benchmark
     from verify.contact_sheet import Candidate, make_contact_sheet
-    from verify.judge import compute_reference, identify, judge
+    from verify.judge import identify, judge
+    from verify.reference import compute_reference
     from verify.report import CommandLine, JudgedFile, Report, labels_of, write_report
 
     if target.exists() and not force:
@@ -72,13 +74,13 @@ def command(
     subjects = [identify(path, model, precision) for path in files]
     judged, sheets, models = [], [], {}
     with output.progress("comparing") as advance:
-        for name in dict.fromkeys(subject.model for subject in subjects):
+        for name, options in dict.fromkeys((it.model, it.options) for it in subjects):
             advance(note=name)
-            reference = compute_reference(name, checkpoint, samples, seed, advance)
+            reference = compute_reference(name, checkpoint, samples, seed, advance, options=options)
             models[name] = reference.spec.summary
             candidates: list[Candidate] = []
             for subject, label in zip(subjects, labels, strict=True):
-                if subject.model != name:
+                if (subject.model, subject.options) != (name, options):
                     continue
                 ran: list[Any] = []
                 verdict = judge(subject, reference, num_threads, advance, on_outputs=ran.extend)
@@ -113,19 +115,21 @@ def command(
 def _conversions(checkpoint: Path, files: "Iterable[JudgedFile]") -> "Iterator[CommandLine]":
     """The conversions that the cards tell of, where they are of this checkpoint."""
     from verify.report import CommandLine
+    from wrappers.spec import BuildOptions
 
-    made: dict[tuple[str, str, Path], list[str]] = {}
+    made: dict[tuple[str, BuildOptions, str, Path], list[str]] = {}
     for file in files:
         card, lineage = file.card, file.verdict.checks[0]
         if card is not None and lineage.passed:
-            place = (card.model, card.variant, file.verdict.path.parent)
+            options = BuildOptions.from_json(card.options)
+            place = (card.model, options, card.variant, file.verdict.path.parent)
             made.setdefault(place, []).append(card.precision)
-    for (model, variant, folder), precisions in made.items():
+    for (model, options, variant, folder), precisions in made.items():
         named = ("--spec" if ".py:" in model else "--model", model)
         flags = [named, *(("--precision", name) for name in precisions), ("--output-dir", folder)]
-        plain = ["--plain"] if variant == "plain" else []
+        how = flags_of(options) + (["--plain"] if variant == "plain" else [])
         yield CommandLine(
-            "convert the checkpoint", _line("convert", checkpoint, *_flags(flags), *plain)
+            "convert the checkpoint", _line("convert", checkpoint, *_flags(flags), *how)
         )
 
 

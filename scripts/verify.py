@@ -1,34 +1,18 @@
 """`chunkport verify`: the verdict of .tflite files against their checkpoint."""
 
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from scripts._models import MODELS, PRECISIONS
-from scripts._options import CHECKPOINT, TFLITE, chunkport_command
-from scripts._output import Column, Output, number
+from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
+from scripts._output import Output
+from scripts._verdicts import show_messages, show_verdict
 
 _FAILED = 1
 _MISSING = 3
-_MARKS = {True: "pass", False: "FAIL", None: "skipped"}
-_SENSES = {"at_most": "<=", "at_least": ">=", None: ""}
-
-
-def _limit(row: Mapping[str, Any]) -> str:
-    return "" if row["limit"] is None else f"{_SENSES[row['sense']]} {number(row['limit'])}"
-
-
-_COLUMNS = (
-    Column("name", "check"),
-    Column("passed", "", lambda passed: _MARKS[passed]),
-    Column("value", "value", number, right=True),
-    Column("limit_text", "limit", right=True),
-    Column("margin", "margin", number, right=True),
-    Column("passing_limit", "would pass at", number, right=True),
-    Column("meaning", "in plain words"),
-)
 
 
 @chunkport_command("verify")
@@ -38,6 +22,7 @@ _COLUMNS = (
 @click.option("--precision", metavar="NAME", help=f"Of files without a card: {PRECISIONS}.")
 @click.option("--samples", type=click.IntRange(min=1), default=32, help="How many inputs.")
 @click.option("--seed", type=int, default=0, help="Which inputs.")
+@click.option("--samples-dir", type=FOLDER, help="Pictures of your own, judged along with these.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
 def command(
@@ -48,38 +33,43 @@ def command(
     precision: str | None,
     samples: int,
     seed: int,
+    samples_dir: Path | None,
     num_threads: int,
     strict: bool,
 ) -> int:
     """Compare FILES with the PyTorch network on the original weights, on seeded samples.
 
+    Of a watermark detector it also shows the messages read in the pictures of --samples-dir.
     Exits 0 when every file passes and 1 when one fails.
     """
-    from verify.judge import compute_reference, identify, judge
+    from verify.judge import identify, judge
+    from verify.reference import compute_reference, pictures_in
 
     subjects = [identify(path, model, precision) for path in files]
     verdicts = []
-    references: dict[str, Any] = {}
-    with output.progress("comparing", total=samples * (len(files) + 1)) as advance:
+    pictures = pictures_in(samples_dir) if samples_dir else []
+    references: dict[Any, Any] = {}
+    answers: dict[Any, dict[str, Any]] = {}
+    turns = (samples + len(pictures)) * (len(files) + 1)
+    with output.progress("comparing", total=turns) as advance:
         for subject in subjects:
-            if subject.model not in references:
-                references[subject.model] = compute_reference(
-                    subject.model, checkpoint, samples, seed, advance
+            kind = subject.model, subject.options
+            if kind not in references:
+                references[kind] = compute_reference(
+                    subject.model,
+                    checkpoint,
+                    samples,
+                    seed,
+                    advance,
+                    options=subject.options,
+                    pictures=pictures,
                 )
-            verdicts.append(judge(subject, references[subject.model], num_threads, advance))
+            keep = partial(answers.setdefault(kind, {}).__setitem__, str(subject.path))
+            verdicts.append(judge(subject, references[kind], num_threads, advance, keep))
     for verdict in verdicts:
-        document = verdict.to_json()
-        rows = [
-            {
-                **check,
-                "limit_text": _limit(check),
-                "meaning": check["reason"] or check["explanation"],
-            }
-            for check in document["checks"]
-        ]
-        title = f"{verdict.path}  {verdict.precision}, {samples} samples, seed {seed}"
-        output.table(None, title, _COLUMNS, rows)
-        output.fact("files", [*output.document().get("files", []), document])
+        show_verdict(output, verdict)
+    for kind, reference in references.items():
+        show_messages(output, reference, answers[kind])
     failed = [str(verdict.path) for verdict in verdicts if not verdict.passed]
     summary = (
         f"FAILED: {', '.join(failed)}"

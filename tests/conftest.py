@@ -1,14 +1,23 @@
 """What all tests share."""
 
+import json
+import os
+import subprocess
+import sys
+import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from checkpoints import save_model_chunked
+from networks.cards import load_card
+from networks.detector import Detector, build_detector
 from networks.gan import Discriminator, Generator
 
 if TYPE_CHECKING:
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
 # Small tensors: more threads would only wait for each other.
 torch.set_num_threads(1)
 
+_ROOT = Path(__file__).resolve().parents[1]
 _WIDTH = 8
 _CHUNK_MB = 1  # the checkpoint takes 2.2 MB
 
@@ -92,6 +102,115 @@ def generator_conversion(
 def generator_tflites(generator_conversion: "Conversion") -> dict[str, Path]:
     """The files of `generator_conversion` by precision; copy one before changing it."""
     return {file.precision: file.path for file in generator_conversion.files}
+
+
+@pytest.fixture(scope="session")
+def run_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `chunkport ARGUMENTS...` in a process of its own."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "scripts._cli", *map(str, arguments)],
+            cwd=_ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    return run
+
+
+_CASES: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "networks" / "data" / "detector_cases.json").read_text(
+        encoding="utf-8"
+    )
+)
+_SMALL = {"bias", "gamma", "beta", "pos_embed", "rel_pos_h", "rel_pos_w"}
+
+
+@dataclass(frozen=True)
+class DetectorCase:
+    """A small detector, its weights, an image and the logits that the public PyTorch code gives."""
+
+    name: str
+    card: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
+    image: torch.Tensor  # (1, 3, S, S) in [0, 1]
+    logits: torch.Tensor  # (1, 1 + nbits), float64
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {key: _weight(key, shape) for key, shape in self.shapes.items()}
+
+    def network(self) -> Detector:
+        network = build_detector(load_card(self.card)).eval()
+        network.load_state_dict(self.state_dict())
+        return network.requires_grad_(requires_grad=False)
+
+    def save(self, folder: Path) -> tuple[Path, Path]:
+        """A checkpoint in chunks, as training keeps it, and its card."""
+        state = {f"detector.{key}": tensor for key, tensor in self.state_dict().items()}
+        saved = save_model_chunked(
+            {"model": state, "epoch": 3},
+            folder / "detector.pth",
+            max_chunk_mb=0.25,
+            announce=lambda _message: None,
+        )
+        assert len(saved.chunk_files) >= 2
+        card = folder / "card.yaml"
+        card.write_text(json.dumps(self.card), encoding="utf-8")
+        return saved.path, card
+
+
+def _weight(key: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Numbers that depend on the key alone and keep activations near unit variance."""
+    noise = np.random.default_rng(zlib.crc32(f"fixture:{key}".encode())).standard_normal(
+        shape, dtype=np.float32
+    )
+    if key.rpartition(".")[2] in _SMALL:
+        noise = 0.1 * noise
+    elif len(shape) == 1:  # the weight of a norm
+        noise = 1 + 0.1 * noise
+    else:
+        noise = noise / np.sqrt(np.prod(shape[1:]))
+    return torch.from_numpy(np.asarray(noise, dtype=np.float32))
+
+
+def _waves(size: int) -> torch.Tensor:
+    """Twelve random plane waves for each colour, stretched to [0, 1] together."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:size, :size] / size
+    image = np.zeros((3, size, size))
+    for colour in range(3):
+        for _ in range(12):
+            across, down, phase = rng.uniform(0, 20), rng.uniform(0, 20), rng.uniform(0, 6.3)
+            wave = np.sin(6.283 * (across * columns + down * rows) + phase)
+            image[colour] += rng.uniform(0.2, 1) * wave
+    image = (image - image.min()) / (image.max() - image.min())
+    return torch.from_numpy(image[None].astype(np.float32))
+
+
+def _detector_case(name: str) -> DetectorCase:
+    case = _CASES[name]
+    return DetectorCase(
+        name=name,
+        card=case["card"],
+        shapes={key: tuple(shape) for key, shape in case["shapes"].items()},
+        image=_waves(case["image_size"]),
+        logits=torch.tensor([case["logits"]], dtype=torch.float64),
+    )
+
+
+@pytest.fixture(scope="session", params=sorted(_CASES))
+def detector_case(request: pytest.FixtureRequest) -> DetectorCase:
+    return _detector_case(request.param)
+
+
+@pytest.fixture(scope="session")
+def named_detector_case() -> Callable[[str], DetectorCase]:
+    """`convnext_stride2`, `convnext_stride4` and `vit` to their cases."""
+    return _detector_case
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from checkpoints import load_model_chunked
 from convert.card import read_card
 from convert.isolation import run_isolated
-from verify.judge import Reference, run_on_samples
+from verify.judge import run_on_samples
 from verify.metrics import METRICS, stacked
+from verify.reference import Reference
 from verify.runtimes.litert import LiteRtSession
 from wrappers.registry import find_spec
+from wrappers.spec import BuildOptions
 
 Key = TypeVar("Key")
 PYTORCH = "pytorch"
@@ -88,6 +89,7 @@ def measure(
     *,
     threads: int,
     rounds: int,
+    options: BuildOptions | None = None,
     on_turn: Callable[[], None] = lambda: None,
 ) -> list[Measured]:
     """Measure PyTorch and every contender, interleaved.
@@ -99,13 +101,14 @@ def measure(
         reference: PyTorch's answers, for the fidelity column and the inputs.
         threads: of every runtime.
         rounds: turns that each contender gets.
+        options: how the model was built.
         on_turn: told after every turn; there are rounds x (contenders + 1).
     """
     import torch
 
     torch.set_num_threads(threads)
-    spec, sample = find_spec(model), reference.inputs[0]
-    network = spec.load_network(load_model_chunked(checkpoint), str(checkpoint))
+    spec, sample = reference.spec, reference.inputs[0]
+    network = spec.open_network(checkpoint)
     sessions = {item: LiteRtSession(_path(item), threads) for item in contenders}
     eager = Contender("PyTorch eager", PYTORCH, "fp32", "network")
     runs: dict[Contender, Callable[[], object]] = {eager: lambda: spec.reference(network, sample)}
@@ -117,7 +120,7 @@ def measure(
     rows = []
     for item, values in times.items():
         opened = sessions.get(item)
-        memory = run_isolated(_peak_memory, model, checkpoint, item, threads)
+        memory = run_isolated(_peak_memory, model, options, checkpoint, item, threads)
         rows.append(
             Measured(
                 name=item.name,
@@ -179,7 +182,7 @@ def machine() -> dict[str, Any]:
 
 
 def _psnr(session: LiteRtSession, reference: Reference) -> float | None:
-    if "psnr_db" not in reference.spec.metrics:
+    if "psnr_db" not in reference.spec.metrics or not reference.outputs:
         return None
     outputs = run_on_samples(session, reference.inputs, lambda: None)
     name = reference.contract.outputs[0].name
@@ -189,13 +192,15 @@ def _psnr(session: LiteRtSession, reference: Reference) -> float | None:
     )
 
 
-def _peak_memory(model: str, checkpoint: Path, item: Contender, threads: int) -> int | None:
+def _peak_memory(
+    model: str, options: BuildOptions | None, checkpoint: Path, item: Contender, threads: int
+) -> int | None:
     """Bytes by which loading and running grow a fresh process; None where /proc is missing."""
     import torch
 
     torch.set_num_threads(threads)
-    spec = find_spec(model)
-    network = spec.load_network(load_model_chunked(checkpoint), str(checkpoint))
+    spec = find_spec(model, options)
+    network = spec.open_network(checkpoint)
     sample = spec.make_samples(spec.contract(network), 1, 0)[0]
     if item.path is not None:
         from ai_edge_litert import interpreter  # noqa: F401 - its import is not the model's memory

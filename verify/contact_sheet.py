@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from verify.metrics import Values, psnr_db, stacked
 
 if TYPE_CHECKING:
-    from verify.judge import Reference
+    from verify.reference import Reference
     from wrappers.spec import Arrays, TensorSpec
 
 DEFAULT_ROWS = 6

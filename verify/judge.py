@@ -1,22 +1,22 @@
 """Runs the checks: a .tflite on seeded samples against the network on the original weights."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from checkpoints import load_model_chunked
 from chunkport.errors import BadInputError, UsageError
 from chunkport.files import sha256_of
-from convert.card import Card, identify_checkpoint, read_card
+from convert.card import Card, read_card
 from convert.precision import PRECISIONS, find_precision
 from verify.metrics import METRICS, stacked
+from verify.reference import Reference
 from verify.runtimes.litert import LiteRtSession
-from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
-from wrappers.registry import find_spec
-from wrappers.spec import ModelSpec
+from verify.verdict import Check, Verdict, against_limit, informing, skipped, yes_or_no
+from wrappers.registry import full_name
+from wrappers.spec import BuildOptions, ModelSpec
 
 if TYPE_CHECKING:
     from verify.runtimes import Session
@@ -28,44 +28,8 @@ _LINEAGE = "its card names the checkpoint that it is compared with"
 _RUNS = "computes without an error"
 _RANGE = "outputs are finite and inside the range of the contract"
 _REPEATS = "the same input gives the same output twice"
+_NO_CHECKPOINT = "there is no checkpoint to compare with"
 _ROUNDING = 1e-6  # tanh in float32 may step over 1 by this
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The network's answers, computed once and compared with every file."""
-
-    spec: ModelSpec
-    contract: Any
-    checkpoint_sha256: str
-    inputs: "list[Arrays]"
-    outputs: "list[Arrays]"
-    seed: int
-
-
-def compute_reference(
-    model: str,
-    checkpoint: Path,
-    samples: int,
-    seed: int,
-    on_sample: Callable[[], None] = lambda: None,
-) -> Reference:
-    """Run the network, never the wrapper, on `samples` seeded inputs.
-
-    Raises:
-        UsageError: an unknown model.
-        BadInputError: the checkpoint is damaged or of another model.
-    """
-    spec = find_spec(model)
-    network = spec.load_network(load_model_chunked(checkpoint), str(checkpoint))
-    contract = spec.contract(network)
-    inputs = spec.make_samples(contract, samples, seed)
-    outputs = []
-    for item in inputs:
-        outputs.append(spec.reference(network, item))
-        on_sample()
-    digest = identify_checkpoint(checkpoint)["sha256"]
-    return Reference(spec, contract, digest, inputs, outputs, seed)
 
 
 @dataclass(frozen=True)
@@ -76,6 +40,7 @@ class Subject:
     model: str
     precision: str
     card: Card | None
+    options: BuildOptions = field(default_factory=BuildOptions)
 
 
 def identify(path: Path, model: str | None = None, precision: str | None = None) -> Subject:
@@ -92,8 +57,8 @@ def identify(path: Path, model: str | None = None, precision: str | None = None)
             raise BadInputError(
                 f"{path}: has no chunkport card; say what it is with --model and --precision"
             )
-        return Subject(path, model, find_precision(precision).name, None)
-    if model not in (None, card.model):
+        return Subject(path, full_name(model), find_precision(precision).name, None)
+    if model is not None and full_name(model) != card.model:
         raise UsageError(f"{path}: its card says model '{card.model}', not '{model}'")
     if card.precision not in [row.name for row in PRECISIONS]:
         raise BadInputError(
@@ -102,7 +67,13 @@ def identify(path: Path, model: str | None = None, precision: str | None = None)
         )
     if precision is not None and find_precision(precision).name != card.precision:
         raise UsageError(f"{path}: its card says precision '{card.precision}', not '{precision}'")
-    return Subject(path, card.model, card.precision, card)
+    try:
+        options = BuildOptions.from_json(card.options)
+    except TypeError as error:
+        raise BadInputError(
+            f"{path}: its card has options of a later chunkport ({error}); update chunkport"
+        ) from error
+    return Subject(path, card.model, card.precision, card, options)
 
 
 def judge(
@@ -177,6 +148,8 @@ def _checks(
 def _lineage(subject: Subject, reference: Reference) -> Check:
     if subject.card is None:
         return skipped("lineage", _LINEAGE, "the file has no card")
+    if reference.checkpoint_sha256 is None:
+        return skipped("lineage", _LINEAGE, _NO_CHECKPOINT)
     made_from = subject.card.checkpoint["sha256"]
     same = made_from == reference.checkpoint_sha256
     fault = f"made from {made_from[:12]}, compared with {reference.checkpoint_sha256[:12]}"
@@ -210,14 +183,21 @@ def _measured(
     subject: Subject, reference: Reference, outputs: "Sequence[Arrays]"
 ) -> Iterator[Check]:
     spec = reference.spec
+    if reference.checkpoint_sha256 is None:
+        for name in spec.metrics:
+            yield skipped(name, METRICS[name].explanation, _NO_CHECKPOINT)
+        return
     limits = {limit.metric: limit for limit in spec.limits.get(subject.precision, ())}
     span = spec.output_span[1] - spec.output_span[0]
-    name = reference.contract.outputs[0].name
-    expected, actual = stacked(reference.outputs, name), stacked(outputs, name)
-    for metric_name in spec.metrics:
-        metric = METRICS[metric_name]
+    names = [output.name for output in reference.contract.outputs]
+    expected, actual = stacked(reference.outputs, *names), stacked(outputs, *names)
+    for name in spec.metrics:
+        metric = METRICS[name]
         value = metric.measure(expected, actual, span)
-        yield against_limit(metric_name, metric.explanation, value, limits.get(metric_name))
+        if metric.informs:
+            yield informing(name, metric.explanation, value)
+        else:
+            yield against_limit(name, metric.explanation, value, limits.get(name))
 
 
 def _all_skipped(spec: ModelSpec, reason: str, after: str) -> Iterator[Check]:

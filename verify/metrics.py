@@ -14,20 +14,24 @@ if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 Values: TypeAlias = NDArray[np.float32]
+_CLEAR = 0.1  # of the RMS: a logit that far from 0 says its bit clearly
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a verdict, and what it says in plain words."""
+    """A figure of a verdict, and what it says in plain words; without a limit if it `informs`."""
 
     name: str
     explanation: str
     measure: Callable[[Values, Values, float], float]
+    informs: bool = False
 
 
-def stacked(outputs: "Sequence[Arrays]", name: str) -> Values:
-    """One output of many samples, (N, ...)."""
-    return np.concatenate([np.asarray(item[name]) for item in outputs])
+def stacked(outputs: "Sequence[Arrays]", *names: str) -> Values:
+    """One output of many samples, (N, ...); several are joined along their last axis."""
+    return np.concatenate(
+        [np.concatenate([np.asarray(item[name]) for name in names], axis=-1) for item in outputs]
+    )
 
 
 def max_abs_difference(reference: Values, candidate: Values, _span: float) -> float:
@@ -68,6 +72,45 @@ def ssim(reference: Values, candidate: Values, span: float) -> float:
     )
 
 
+def max_difference_of_largest(reference: Values, candidate: Values, span: float) -> float:
+    """The largest difference, as a part of the reference's largest value."""
+    largest = float(np.abs(reference).max())
+    return max_abs_difference(reference, candidate, span) / largest
+
+
+def relative_l2(reference: Values, candidate: Values, _span: float) -> float:
+    """The Euclidean norm of all differences over that of the reference."""
+    exact = reference.astype(np.float64)
+    return float(np.linalg.norm(candidate - exact) / np.linalg.norm(exact))
+
+
+def bits_flipped(reference: Values, candidate: Values, _span: float) -> float:
+    """How many bits of the messages differ; (N, 1 + nbits) logits, the bits after the first."""
+    return float(np.count_nonzero((reference[:, 1:] > 0) != (candidate[:, 1:] > 0)))
+
+
+def clear_bits_flipped(reference: Values, candidate: Values, _span: float) -> float:
+    """As `bits_flipped`, among the logits above a tenth of their sample's RMS."""
+    logits = reference[:, 1:].astype(np.float64)
+    clear = np.abs(logits) > _CLEAR * _rms(logits)
+    return float(np.count_nonzero(clear & ((logits > 0) != (candidate[:, 1:] > 0))))
+
+
+def smallest_margin(reference: Values, candidate: Values, _span: float) -> float:
+    """How far the bit nearest to the other value lies from it, in RMS of its sample's logits.
+
+    Below 0 where a bit flipped: then that far on the wrong side.
+    """
+    logits = reference[:, 1:].astype(np.float64)
+    return float((np.where(logits > 0, 1, -1) * candidate[:, 1:] / _rms(logits)).min())
+
+
+def _rms(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Root mean square of each sample, (N, 1); never 0."""
+    rms: NDArray[np.float64] = np.sqrt(np.square(logits).mean(axis=1, keepdims=True))
+    return np.maximum(rms, np.finfo(np.float64).tiny)
+
+
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -84,5 +127,23 @@ METRICS: Mapping[str, Metric] = {
         Metric("psnr_db", "over all pictures; above 40 dB no eye tells them apart", psnr_db),
         Metric("worst_psnr_db", "of the picture that came out worst", worst_psnr_db),
         Metric("ssim", "likeness of structure; 1 is the same picture", ssim),
+        Metric(
+            "max_difference_of_largest",
+            "largest difference of any logit, as a part of the largest logit",
+            max_difference_of_largest,
+        ),
+        Metric("relative_l2", "distance of all logits together, as a part of theirs", relative_l2),
+        Metric("bits_flipped", "message bits read otherwise", bits_flipped, informs=True),
+        Metric(
+            "clear_bits_flipped",
+            "of these, the ones that PyTorch is sure of: beyond a tenth of the logits' RMS",
+            clear_bits_flipped,
+        ),
+        Metric(
+            "smallest_margin",
+            "how far the nearest bit is from flipping, in RMS of the logits; below 0 it did",
+            smallest_margin,
+            informs=True,
+        ),
     )
 }

@@ -72,6 +72,11 @@ def skipped(name: str, explanation: str, reason: str) -> Check:
     return Check(name, None, explanation, reason=reason)
 
 
+def informing(name: str, explanation: str, value: float) -> Check:
+    """A value that is told and cannot fail."""
+    return Check(name, passed=True, explanation=explanation, value=value)
+
+
 def against_limit(name: str, explanation: str, value: float, limit: Limit | None) -> Check:
     """A measured value held to a limit; without one it informs and cannot fail."""
     if limit is None:

@@ -28,42 +28,47 @@ from wrappers.rewrite_pixels import RowSplitDepthwise, neighbourhoods, reflect, 
 _GRN_EPSILON = 1e-6
 
 
-def fold_normalise(conv: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of a first convolution that takes [0, 1] and sees [-1, 1].
+def centre(image: torch.Tensor) -> torch.Tensor:
+    """[0, 1] -> [-0.5, 0.5], half of the normalisation of the image.
 
-    Exact because it does not pad: 2 x - 1 is all that it ever reads.
+    This half stays in the graph: integer weights are a little off, and the mean of the image
+    would add up what they are off by.
     """
-    doubled = torch.full((conv.in_channels,), 2.0)
-    bias = shift_inputs(conv.weight, conv.bias, torch.full((conv.in_channels,), -1.0))
-    return scale_inputs(conv.weight, doubled), bias
+    return image - 0.5
+
+
+def doubled(conv: nn.Conv2d) -> torch.Tensor:
+    """The weight for a centred image, the other half: W (2 x - 1) = 2 W (x - 0.5), exactly."""
+    return 2 * conv.weight.detach()
 
 
 class Stem(nn.Module):
-    """Image to the first features, with the normalisation of the image folded in.
+    """Image to the first features.
 
     The norm's own constants stay: the residual sums begin with what it gives.
     """
 
     def __init__(self, conv: nn.Conv2d, norm: ChannelNorm) -> None:
         super().__init__()
-        weight, bias = fold_normalise(conv)
+        weight = doubled(conv)
         size, stride = conv.kernel_size[0], conv.stride[0]
         self.block = size if stride == size else None  # blocks that do not overlap
         if self.block:
-            self.layer: nn.Linear | nn.Conv2d = linear(as_matrix(weight), bias)
+            self.layer: nn.Linear | nn.Conv2d = linear(as_matrix(weight), conv.bias)
         else:
             self.layer = nn.Conv2d(
                 conv.in_channels, conv.out_channels, size, stride, device="meta", dtype=weight.dtype
             )
-            self.layer.weight, self.layer.bias = frozen(weight), frozen(bias)
+            self.layer.weight = frozen(weight)
+            self.layer.bias = None if conv.bias is None else frozen(conv.bias)
         self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(1, S, S, 3) in [0, 1] -> (1, s, s, C)."""
         if isinstance(self.layer, nn.Conv2d):
-            x = conv_nhwc(self.layer, image)
+            x = conv_nhwc(self.layer, centre(image))
         else:
-            x = self.layer(space_to_depth(image, self.block or 1))
+            x = self.layer(space_to_depth(centre(image), self.block or 1))
         out: torch.Tensor = self.norm(x)
         return out
 

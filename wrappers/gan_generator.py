@@ -1,6 +1,7 @@
 """The fruit generator for TFLite: BatchNorm folded, sub-pixel upsampling, NHWC throughout."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from checkpoints import load_model_chunked
 from chunkport.errors import BadInputError
 from networks.gan import IMAGE_SIZE, SEED_SIZE, SLOPE, Generator
 from wrappers.intake import load_strictly, state_dict_in
@@ -82,6 +84,15 @@ def load_network(checkpoint: Mapping[str, Any], origin: str) -> Generator:
     return load_strictly(Generator(noise_dim=fc.shape[1], width=last.shape[0]), state, origin)
 
 
+def open_network(path: Path) -> Generator:
+    """The generator in a checkpoint file, in chunks or not.
+
+    Raises:
+        BadInputError: the file is damaged, or holds no generator of this kind, whole and finite.
+    """
+    return load_network(load_model_chunked(path), str(path))
+
+
 def contract(network: Generator) -> Contract:
     """What goes into and comes out of the .tflite."""
     latent = TensorSpec(
@@ -119,7 +130,7 @@ SPEC = ModelSpec(
     name="gan-generator",
     file_stem="gan_generator_128",
     summary="GAN generator of 128x128 grayscale fruit images",
-    load_network=load_network,
+    open_network=open_network,
     build_wrapper=GeneratorForTflite,
     build_plain=PlainGenerator,
     contract=contract,

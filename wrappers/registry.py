@@ -8,12 +8,19 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from chunkport.errors import UsageError
-from wrappers.spec import ModelSpec
+from wrappers.spec import BuildOptions, ModelSpec
 
 ENTRY_POINT_GROUP = "chunkport.models"
 
 # Name to the place of its spec, imported only when asked for: a spec may import torch.
-_BUILT_IN = {"gan-generator": "wrappers.gan_generator:SPEC"}
+_BUILT_IN = {
+    "gan-generator": "wrappers.gan_generator:SPEC",
+    "chunkyseal": "wrappers.detector_specs:CHUNKYSEAL",
+    "pixelseal": "wrappers.detector_specs:PIXELSEAL",
+    "videoseal-0.0": "wrappers.detector_specs:VIDEOSEAL_0_0",
+    "videoseal-1.0": "wrappers.detector_specs:VIDEOSEAL_1_0",
+}
+_ALIASES = {"videoseal": "videoseal-1.0"}
 
 
 def model_names() -> list[str]:
@@ -21,12 +28,22 @@ def model_names() -> list[str]:
     return sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))})
 
 
-def find_spec(name: str) -> ModelSpec:
-    """The spec of a registered model, or of `FILE.py:NAME`.
+def full_name(name: str) -> str:
+    """The one name of a model that may have been given by an alias."""
+    return _ALIASES.get(name, name)
+
+
+def find_spec(name: str, options: BuildOptions | None = None) -> ModelSpec:
+    """The spec of a registered model, or of `FILE.py:NAME`, built with the options.
 
     Raises:
-        UsageError: there is no such model, file or name in it.
+        UsageError: there is no such model, file or name in it, or it cannot be built so.
     """
+    spec = _find(full_name(name))
+    return spec if options is None else spec.configured(options)
+
+
+def _find(name: str) -> ModelSpec:
     if ".py:" in name:
         return _spec_from_file(name)
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):

@@ -126,8 +126,9 @@ class AntialiasedResize(nn.Module):
 
 def resize_matrix(before: int, after: int) -> torch.Tensor:
     """(after, before) in float64: each new pixel's weights on the old ones along one axis."""
-    identity = torch.eye(before, dtype=torch.float64).view(1, before, before, 1)
+    identity = torch.eye(before, dtype=torch.float64)[None, None]
+    # The columns, because PyTorch resizes the rows of an image that is one pixel wide wrongly.
     resized = functional.interpolate(
-        identity, (after, 1), mode="bilinear", align_corners=False, antialias=True
+        identity, (before, after), mode="bilinear", align_corners=False, antialias=True
     )
-    return resized.view(before, after).T.contiguous()
+    return resized[0, 0].T.contiguous()

@@ -3,11 +3,15 @@
 One `ModelSpec` per model; `wrappers/registry.py` finds them by name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from chunkport.errors import UsageError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
@@ -15,6 +19,63 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, NDArray[np.float32]]
 
 Layout = Literal["features", "nchw", "nhwc"]
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What a user may ask of one conversion; None and False leave it to the model.
+
+    A .tflite's card keeps them, so that whoever reads it can build the same again.
+
+    Attributes:
+        layout: of the input picture, "nchw" or "nhwc".
+        image_size: pixels a side that the network is built for.
+        source_size: (height, width) of the pictures given to the .tflite, which then resizes
+            them to `image_size` by itself.
+        split_outputs: one output per meaning in place of one with all.
+        model_card: text of a card that describes another network of the same family.
+    """
+
+    layout: Literal["nchw", "nhwc"] | None = None
+    image_size: int | None = None
+    source_size: tuple[int, int] | None = None
+    split_outputs: bool = False
+    model_card: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The options that were given, as plain JSON values."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "BuildOptions":
+        """Undo `to_json`; raises TypeError for a name that is none of ours."""
+        size = values.get("source_size")
+        return cls(**{**values, "source_size": None if size is None else (size[0], size[1])})
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a detector read in one picture.
+
+    Attributes:
+        confidence: the detection logit.
+        bits: of the message, 0 or 1, the first one first.
+    """
+
+    confidence: float
+    bits: tuple[int, ...]
+
+    @property
+    def ones(self) -> int:
+        """How many bits are 1."""
+        return sum(self.bits)
+
+    @property
+    def hex(self) -> str:
+        """The bits four to a digit, the first one highest; zeros fill the last digit."""
+        text = "".join(map(str, self.bits))
+        text += "0" * (-len(text) % 4)
+        return f"{int(text, 2):0{len(text) // 4}x}"
 
 
 @dataclass(frozen=True)
@@ -39,6 +100,15 @@ class Contract:
     def to_json(self) -> dict[str, Any]:
         """The contract as plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Contract":
+        """Undo `to_json`, also after the values went through a file."""
+        inputs, outputs = (
+            tuple(TensorSpec(**{**item, "shape": tuple(item["shape"])}) for item in values[side])
+            for side in ("inputs", "outputs")
+        )
+        return cls(inputs, outputs)
 
 
 @dataclass(frozen=True)
@@ -76,7 +146,7 @@ class ModelSpec:
         name: as given to `--model` and written into the card.
         file_stem: the beginning of the names of its .tflite files.
         summary: one line of plain words.
-        load_network: checkpoint contents to the network in eval mode, its weights loaded
+        open_network: path of a checkpoint to the network in eval mode, its weights loaded
             strictly; raises BadInputError for a checkpoint of something else.
         build_wrapper: network to the rewritten module that is converted. Its forward takes the
             contract's inputs as keyword arguments and returns a dict of its outputs.
@@ -89,12 +159,16 @@ class ModelSpec:
         metrics: the names of the metrics (verify/metrics.py) that judge it.
         output_span: `(lowest, highest)` value an output may take.
         limits: by precision, the limits that a verdict holds it to.
+        configure: build options to the spec of the model built so; raises UsageError for what
+            cannot be. None for a model that takes no options.
+        read_pictures: a user's picture files to inputs by name; None for a model that takes none.
+        read_message: outputs to what they say; None for a model that reads no messages.
     """
 
     name: str
     file_stem: str
     summary: str
-    load_network: "Callable[[Mapping[str, Any], str], nn.Module]"
+    open_network: "Callable[[Path], nn.Module]"
     build_wrapper: "Callable[[Any], nn.Module]"
     build_plain: "Callable[[Any], nn.Module]"
     contract: "Callable[[Any], Contract]"
@@ -103,3 +177,19 @@ class ModelSpec:
     metrics: tuple[str, ...]
     output_span: tuple[float, float]
     limits: Mapping[str, tuple[Limit, ...]]
+    configure: "Callable[[BuildOptions], ModelSpec] | None" = None
+    read_pictures: "Callable[[Contract, Sequence[Path]], list[Arrays]] | None" = None
+    read_message: "Callable[[Arrays], Message] | None" = None
+
+    def configured(self, options: BuildOptions) -> "ModelSpec":
+        """The model as built with these options.
+
+        Raises:
+            UsageError: it takes none, or cannot be built so.
+        """
+        if options == BuildOptions():
+            return self
+        if self.configure is None:
+            given = ", ".join(name.replace("_", "-") for name in options.to_json())
+            raise UsageError(f"model '{self.name}' has no choice of {given}; leave that out")
+        return self.configure(options)

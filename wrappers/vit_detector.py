@@ -11,7 +11,7 @@ from torch.nn import functional
 from networks import vit
 from networks.channel_norm import NORM_EPSILON, ChannelNorm
 from networks.detector import VitDetector
-from wrappers.convnext_detector import Head, fold_normalise
+from wrappers.convnext_detector import Head, centre, doubled
 from wrappers.rewrite_norms import (
     Norm,
     NormedLinear,
@@ -32,6 +32,8 @@ def shift_to_keys(by_distance: torch.Tensor, size: int) -> torch.Tensor:
     (Z. Dai et al., 2019, appendix B), without a gather: dropping the first size - 1 numbers and
     reading in rows that are one number short moves row i back by i.
     """
+    if size == 1:
+        return by_distance
     n, _, width, distances = by_distance.shape
     short = width * distances - 1
     flat = by_distance.reshape(n, size * width * distances)[:, size - 1 : size - 1 + size * short]
@@ -150,9 +152,11 @@ class VitForTflite(nn.Module):
         encoder = network.image_encoder
         conv = encoder.patch_embed.proj
         self.patch, self.grid = conv.kernel_size[0], encoder.pos_embed.shape[1]
-        weight, bias = fold_normalise(conv)
-        self.embed = linear(as_matrix(weight), bias)
-        self.position = frozen(encoder.pos_embed.flatten(1, 2))
+        self.embed = linear(as_matrix(doubled(conv)), None)
+        position = encoder.pos_embed.double().flatten(1, 2)
+        if conv.bias is not None:
+            position = position + conv.bias.double()
+        self.position = frozen(position.to(conv.weight.dtype))  # (1, G * G, C), the bias included
         self.blocks = nn.Sequential(
             *(Block(block, self.grid) for block in encoder.blocks if isinstance(block, vit.Block))
         )
@@ -169,7 +173,7 @@ class VitForTflite(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(1, S, S, 3) in [0, 1] -> (1, 1 + nbits)."""
-        x = space_to_depth(image, self.patch).reshape(1, self.grid**2, -1)
+        x = space_to_depth(centre(image), self.patch).reshape(1, self.grid**2, -1)
         x = self.blocks(self.embed(x) + self.position)
         x = self.norm(self.neck1(x)).reshape(1, self.grid, self.grid, -1)
         x = functional.pad(x, (0, 0, 1, 1, 1, 1))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from networks.gan import Generator
 from verify.contact_sheet import Candidate, ContactSheet, Picture, make_contact_sheet
-from verify.judge import Reference
+from verify.reference import Reference
 from wrappers.gan_generator import SPEC
 
 SAMPLES = 10

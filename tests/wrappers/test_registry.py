@@ -6,7 +6,8 @@ import pytest
 
 from chunkport.errors import UsageError
 from wrappers.gan_generator import SPEC
-from wrappers.registry import find_spec, model_names
+from wrappers.registry import find_spec, full_name, model_names
+from wrappers.spec import BuildOptions
 
 _OWN = """
 from __future__ import annotations
@@ -69,3 +70,16 @@ def test_a_file_that_cannot_be_imported_is_a_mistake_of_its_author(
     own_file.write_text(text)
     with pytest.raises(UsageError, match=r"my_model\.py cannot be imported"):
         find_spec(f"{own_file}:MINE")
+
+
+def test_an_alias_is_the_model_that_it_stands_for() -> None:
+    assert find_spec("videoseal") is find_spec("videoseal-1.0")
+    assert full_name("videoseal") == "videoseal-1.0"
+    assert full_name("videoseal-0.0") == "videoseal-0.0"
+
+
+def test_a_model_is_found_built_with_options() -> None:
+    spec = find_spec("videoseal", BuildOptions(image_size=320))
+    assert spec.file_stem == "videoseal-1.0_detector_320"
+    with pytest.raises(UsageError, match="has no choice of layout"):
+        find_spec("gan-generator", BuildOptions(layout="nhwc"))

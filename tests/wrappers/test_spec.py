@@ -1,8 +1,12 @@
 """What passes a limit, and by how much."""
 
+import json
+
 import pytest
 
-from wrappers.spec import Contract, Limit, TensorSpec, at_least, at_most
+from chunkport.errors import UsageError
+from wrappers.gan_generator import SPEC
+from wrappers.spec import BuildOptions, Contract, Limit, Message, TensorSpec, at_least, at_most
 
 
 @pytest.mark.parametrize(
@@ -44,3 +48,40 @@ def test_a_contract_is_plain_json_values() -> None:
         ),
         "outputs": (),
     }
+
+
+def test_a_contract_is_the_same_after_a_way_through_a_file() -> None:
+    image = TensorSpec("image", (1, 3, 8, 8), "nchw", "[0, 1]", "picture")
+    contract = Contract((image,), (TensorSpec("preds", (1, 5), "features", "logits", "bits"),))
+    assert Contract.from_json(json.loads(json.dumps(contract.to_json()))) == contract
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        BuildOptions(),
+        BuildOptions("nhwc", 512, (720, 1280), split_outputs=True, model_card="args: {}\n"),
+    ],
+)
+def test_build_options_are_the_same_after_a_way_through_a_file(options: BuildOptions) -> None:
+    assert BuildOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
+
+
+def test_a_model_without_options_refuses_them_by_name() -> None:
+    assert SPEC.configured(BuildOptions()) is SPEC
+    with pytest.raises(UsageError, match="'gan-generator' has no choice of layout, image-size"):
+        SPEC.configured(BuildOptions(layout="nhwc", image_size=64))
+
+
+@pytest.mark.parametrize(
+    ("bits", "text", "ones"),
+    [
+        ((1, 0, 1, 0, 1, 1, 1, 1), "af", 6),
+        ((0, 0, 0, 0, 0, 0, 0, 1), "01", 1),
+        ((1, 1, 0, 0, 1), "c8", 3),  # the last digit is filled with zeros
+        ((1,), "8", 1),
+    ],
+)
+def test_a_message_in_hex(bits: tuple[int, ...], text: str, ones: int) -> None:
+    message = Message(0.5, bits)
+    assert (message.hex, message.ones) == (text, ones)

@@ -1,0 +1,50 @@
+"""How commands show what a conversion made."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts._output import Column, Output, megabytes, number, ratio
+
+if TYPE_CHECKING:
+    from convert.pipeline import Conversion
+
+_COLUMNS = (
+    Column("path", "file"),
+    Column("precision", "precision"),
+    Column("size_bytes", "size", megabytes, right=True),
+    Column("ratio_to_weights", "of the weights", ratio, right=True),
+    Column("seconds", "seconds", number, right=True),
+)
+
+
+def show_conversion(output: Output, model: str, checkpoint: Path, conversion: "Conversion") -> None:
+    """The files as a table, and what was found out on the way to them."""
+    for line in conversion.float_result.mended:
+        output.warn(f"mended before conversion: {line}")
+    weight_bytes = conversion.float_result.weight_bytes
+    output.table(
+        "files",
+        f"{model} from {checkpoint}",
+        _COLUMNS,
+        [
+            {
+                "path": str(file.path),
+                "precision": file.precision,
+                "size_bytes": file.size_bytes,
+                "ratio_to_weights": file.size_bytes / weight_bytes,
+                "seconds": round(file.seconds, 2),
+                "sha256": file.sha256,
+            }
+            for file in conversion.files
+        ],
+    )
+    audit = conversion.float_result.audit
+    output.fact(
+        "weights_audited",
+        audit.tensors if audit else None,
+        f"All {audit.tensors} weights are in the float32 file, bit for bit."
+        if audit
+        else "The weights were not audited: a plain conversion folds them.",
+    )
+    output.fact("conversion_seconds", round(conversion.float_result.seconds, 2))
+    output.fact("checkpoint_sha256", conversion.checkpoint_sha256)

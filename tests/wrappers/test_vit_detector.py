@@ -1,0 +1,82 @@
+"""The transformer's rewrites for every form that a card can describe."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from networks.cards import VitEncoder
+from networks.detector import VitDetector
+from networks.vit import relative_positions
+from wrappers.vit_detector import VitForTflite, shift_to_keys
+
+ENCODER = VitEncoder(
+    img_size=30,
+    patch_size=5,
+    embed_dim=8,
+    depth=3,
+    num_heads=2,
+    mlp_ratio=2,
+    qkv_bias=True,
+    use_rel_pos=True,
+    window_size=3,
+    global_attn_indexes=(1,),
+    out_chans=12,
+)
+
+
+def a_detector(encoder: VitEncoder) -> VitDetector:
+    """A detector whose every number is other than initial."""
+    torch.manual_seed(0)
+    network = VitDetector(encoder, nbits=7).double().eval()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return network.requires_grad_(requires_grad=False)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_shifting_lines_distances_up_by_key(size: int) -> None:
+    table = torch.randn(2 * size - 1, 3)
+    by_key = relative_positions(table, size)  # (query, key, 3), later queries first in the table
+    query = torch.randn(4, size, 6, 3)
+    by_distance = query @ table.flip(0).T  # (4, size, 6, 2 * size - 1)
+    expected = torch.einsum("niwd,ikd->niwk", query, by_key)
+    torch.testing.assert_close(shift_to_keys(by_distance, size), expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"window_size": 0},
+        {"window_size": 4},  # does not fit the grid of 6: zeros fill up
+        {"window_size": 8},  # larger than the grid
+        {"window_size": 6},
+        {"window_size": 1},
+        {"use_rel_pos": False},
+        {"qkv_bias": False},
+        {"qkv_bias": False, "window_size": 4},
+        {"num_heads": 1},
+        {"global_attn_indexes": ()},
+        {"patch_size": 15},
+    ],
+)
+def test_every_form_of_the_transformer_is_rewritten_exactly(change: dict[str, object]) -> None:
+    network = a_detector(replace(ENCODER, **change))  # type: ignore[arg-type]  # fields by name
+    image = torch.rand(1, 3, 30, 30, dtype=torch.float64)
+    logits = VitForTflite(network)(image.permute(0, 2, 3, 1))
+    torch.testing.assert_close(logits, network(image), rtol=1e-12, atol=1e-12)
+
+
+def test_no_tensor_has_more_than_four_axes() -> None:
+    network = a_detector(replace(ENCODER, window_size=4))
+    exported = torch.export.export(
+        VitForTflite(network), (torch.rand(1, 30, 30, 3, dtype=torch.float64),), strict=False
+    )
+    ranks = [
+        node.meta["val"].dim()
+        for node in exported.graph.nodes
+        if isinstance(node.meta.get("val"), torch.Tensor)
+    ]
+    assert max(ranks) == 4

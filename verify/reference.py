@@ -1,0 +1,107 @@
+"""What a .tflite is compared with: the network on the original weights, run on samples."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chunkport.errors import UsageError
+from convert.card import Card, identify_checkpoint
+from wrappers.registry import find_spec
+from wrappers.spec import BuildOptions, Contract, ModelSpec
+
+if TYPE_CHECKING:
+    from wrappers.spec import Arrays
+
+_PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The network's answers, computed once and compared with every file.
+
+    Attributes:
+        spec: the model.
+        contract: its inputs and outputs.
+        checkpoint_sha256: of the network's weights; None where they are not at hand.
+        inputs: seeded samples, then the user's pictures.
+        outputs: the network's answers; none without its weights, and nothing is compared.
+        seed: of the seeded samples.
+        pictures: the files that the last inputs come from.
+    """
+
+    spec: ModelSpec
+    contract: Contract
+    checkpoint_sha256: str | None
+    inputs: "list[Arrays]"
+    outputs: "list[Arrays]"
+    seed: int
+    pictures: tuple[Path, ...] = ()
+
+
+def compute_reference(
+    model: str,
+    checkpoint: Path,
+    samples: int,
+    seed: int,
+    on_sample: Callable[[], None] = lambda: None,
+    *,
+    options: BuildOptions | None = None,
+    pictures: Sequence[Path] = (),
+) -> Reference:
+    """Run the network, never the wrapper, on `samples` seeded inputs and on the pictures.
+
+    Raises:
+        UsageError: an unknown model, or one that takes no pictures.
+        BadInputError: the checkpoint is damaged or of another model, or a picture is none.
+    """
+    spec = find_spec(model, options)
+    network = spec.open_network(checkpoint)
+    contract = spec.contract(network)
+    inputs = _inputs(spec, contract, samples, seed, pictures)
+    outputs = []
+    for item in inputs:
+        outputs.append(spec.reference(network, item))
+        on_sample()
+    digest = identify_checkpoint(checkpoint)["sha256"]
+    return Reference(spec, contract, digest, inputs, outputs, seed, tuple(pictures))
+
+
+def reference_without_network(
+    card: Card, samples: int, seed: int, pictures: Sequence[Path] = ()
+) -> Reference:
+    """What can be asked of a file whose network is not at hand: its card tells what goes in.
+
+    Raises:
+        UsageError: an unknown model, or one that takes no pictures.
+        BadInputError: a picture is none.
+    """
+    spec = find_spec(card.model, BuildOptions.from_json(card.options))
+    contract = Contract.from_json(card.contract)
+    inputs = _inputs(spec, contract, samples, seed, pictures)
+    return Reference(spec, contract, None, inputs, [], seed, tuple(pictures))
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files in a folder, by name.
+
+    Raises:
+        UsageError: there is none, or no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is no folder; name one with pictures")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+    if not found:
+        raise UsageError(f"{folder}: holds no picture ({', '.join(sorted(_PICTURES))})")
+    return found
+
+
+def _inputs(
+    spec: ModelSpec, contract: Contract, samples: int, seed: int, pictures: Sequence[Path]
+) -> "list[Arrays]":
+    inputs = spec.make_samples(contract, samples, seed)
+    if pictures:
+        if spec.read_pictures is None:
+            raise UsageError(f"model '{spec.name}' takes no pictures; leave out the folder")
+        inputs += spec.read_pictures(contract, pictures)
+    return inputs

@@ -1,0 +1,82 @@
+"""Pictures for the watermark detectors: a user's own, and made ones, by seed the same."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from chunkport.errors import BadInputError
+from wrappers.detector_graph import resize_as_public
+from wrappers.spec import Contract, TensorSpec
+
+if TYPE_CHECKING:
+    from wrappers.spec import Arrays
+
+_WAVES = 12
+_HIGHEST_FREQUENCY = 20.0  # waves across the picture
+_MOST_NOISE = 0.3
+
+
+def read_pictures(contract: Contract, paths: Sequence[Path]) -> "list[Arrays]":
+    """The pictures in [0, 1], resized as the public detector does, in the contract's layout.
+
+    Raises:
+        BadInputError: a file is no picture that can be read.
+    """
+    image = contract.inputs[0]
+    return [
+        {image.name: _laid_out(resize_as_public(_read_rgb(path), _size(image)), image)}
+        for path in paths
+    ]
+
+
+def make_pictures(contract: Contract, count: int, seed: int) -> "list[Arrays]":
+    """`count` pictures of random waves under noise, from smooth to rough; by seed the same."""
+    rng = np.random.default_rng(seed)
+    image = contract.inputs[0]
+    height, width = _size(image)
+    return [{image.name: _laid_out(_waves(rng, height, width), image)} for _number in range(count)]
+
+
+def _read_rgb(path: Path) -> torch.Tensor:
+    """(1, 3, H, W) in [0, 1]."""
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"), dtype=np.float32)
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise BadInputError(f"{path}: is no picture that can be read ({error})") from error
+    return torch.from_numpy(pixels / np.float32(255)).permute(2, 0, 1).unsqueeze(0)
+
+
+def _waves(rng: np.random.Generator, height: int, width: int) -> torch.Tensor:
+    """(1, 3, H, W): plane waves for each colour, stretched to [0, 1], then noise over them."""
+    rows, columns = np.mgrid[:height, :width] / max(height, width)
+    highest = rng.uniform(1, _HIGHEST_FREQUENCY)
+    picture = np.zeros((3, height, width))
+    for colour in range(3):
+        for _ in range(_WAVES):
+            across, down = rng.uniform(-highest, highest, 2)
+            phase, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 1)
+            picture[colour] += strength * np.sin(
+                2 * np.pi * (across * columns + down * rows) + phase
+            )
+    picture = (picture - picture.min()) / max(np.ptp(picture), np.finfo(float).tiny)
+    noise = rng.uniform(0, _MOST_NOISE)
+    picture = (1 - noise) * picture + noise * rng.random(picture.shape)
+    return torch.from_numpy(picture.astype(np.float32)).unsqueeze(0)
+
+
+def _laid_out(picture: torch.Tensor, image: TensorSpec) -> NDArray[np.float32]:
+    if image.layout == "nhwc":
+        picture = picture.permute(0, 2, 3, 1)
+    return np.ascontiguousarray(picture.numpy())
+
+
+def _size(image: TensorSpec) -> tuple[int, int]:
+    """(height, width) of the picture that the contract asks for."""
+    axes = (1, 2) if image.layout == "nhwc" else (2, 3)
+    return image.shape[axes[0]], image.shape[axes[1]]

@@ -1,0 +1,156 @@
+"""The public watermark detectors: ChunkySeal, PixelSeal, VideoSeal 1.0 and VideoSeal 0.0."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from checkpoints import load_model_chunked
+from chunkport.errors import UsageError
+from networks.cards import ConvNextEncoder, DetectorCard, load_card
+from networks.detector import Detector, build_detector
+from wrappers.detector_graph import (
+    DetectorForTflite,
+    DetectorInterface,
+    PlainDetector,
+    resize_as_public,
+)
+from wrappers.detector_pictures import make_pictures, read_pictures
+from wrappers.intake import load_strictly, state_dict_in
+from wrappers.spec import BuildOptions, Contract, Message, ModelSpec, at_most
+
+if TYPE_CHECKING:
+    from wrappers.spec import Arrays
+
+_SMALLEST_FEATURES = 2  # a side: the head reflects at the borders
+_PREFIX = "detector."
+_LIMITS = {
+    "fp32": (
+        at_most("max_difference_of_largest", 1e-4),
+        at_most("relative_l2", 1e-4),
+        at_most("clear_bits_flipped", 0),
+    ),
+    "fp16": (
+        at_most("max_difference_of_largest", 0.01),
+        at_most("relative_l2", 0.005),
+        at_most("clear_bits_flipped", 0),
+    ),
+    "int8-dynamic": (
+        at_most("max_difference_of_largest", 0.05),
+        at_most("relative_l2", 0.03),
+        at_most("clear_bits_flipped", 0),
+    ),
+}
+
+
+def detector_spec(name: str, title: str, options: BuildOptions | None = None) -> ModelSpec:
+    """The spec of a public detector, or of one of another card, built with the options.
+
+    Raises:
+        BadInputError: the card in the options describes no network that is known here.
+        UsageError: the network cannot be built so.
+    """
+    options = options or BuildOptions()
+    card = load_card(options.model_card or name)
+    interface = DetectorInterface(
+        layout=options.layout or "nchw",
+        image_size=_image_size(name, card, options.image_size),
+        source_size=options.source_size,
+        split_outputs=options.split_outputs,
+    )
+    return ModelSpec(
+        name=name,
+        file_stem=_file_stem(name, interface),
+        summary=f"{title} watermark detector, {card.nbits} bits",
+        open_network=partial(open_network, card=card),
+        build_wrapper=partial(DetectorForTflite, interface=interface),
+        build_plain=partial(PlainDetector, interface=interface),
+        contract=partial(_contract, interface),
+        make_samples=make_pictures,
+        reference=partial(_reference, interface),
+        metrics=(
+            "max_difference_of_largest",
+            "relative_l2",
+            "bits_flipped",
+            "clear_bits_flipped",
+            "smallest_margin",
+        ),
+        output_span=(-np.inf, np.inf),
+        limits=_LIMITS,
+        configure=partial(detector_spec, name, title),
+        read_pictures=read_pictures,
+        read_message=read_message,
+    )
+
+
+def open_network(path: Path, card: DetectorCard) -> Detector:
+    """The detector in a checkpoint file, in chunks or not.
+
+    Raises:
+        BadInputError: the file is damaged, or holds no detector that fits the card.
+    """
+    state = state_dict_in(load_model_chunked(path), "model", str(path))
+    own = {
+        key.removeprefix(_PREFIX): value for key, value in state.items() if key.startswith(_PREFIX)
+    }
+    return load_strictly(build_detector(card), own or state, str(path))
+
+
+def read_message(outputs: "Arrays") -> Message:
+    """What the logits of one picture say, whole or split."""
+    if "preds" in outputs:
+        detection, message = outputs["preds"][0, :1], outputs["preds"][0, 1:]
+    else:
+        detection, message = outputs["detection"][0], outputs["message"][0]
+    return Message(float(detection[0]), tuple(int(logit > 0) for logit in message))
+
+
+def _image_size(name: str, card: DetectorCard, wanted: int | None) -> int:
+    """The size that the network is built for.
+
+    A ConvNeXt takes pictures of any size that leaves the head something to reflect; a transformer
+    has learned positions and takes one.
+    """
+    if wanted is None or wanted == card.image_size:
+        return card.image_size
+    if not isinstance(card.encoder, ConvNextEncoder):
+        raise UsageError(
+            f"model '{name}' has learned positions for {card.image_size} pixels a side, not for "
+            f"{wanted}; leave out --image-size, or resize inside with --source-size HxW"
+        )
+    if card.encoder.feature_size(wanted) < _SMALLEST_FEATURES:
+        raise UsageError(f"model '{name}' sees nothing in {wanted} pixels a side; ask for more")
+    return wanted
+
+
+def _file_stem(name: str, interface: DetectorInterface) -> str:
+    parts = [name, "detector", str(interface.image_size)]
+    if interface.source_size:
+        parts.append("from_{}x{}".format(*interface.source_size))
+    if interface.layout == "nhwc":
+        parts.append("nhwc")
+    if interface.split_outputs:
+        parts.append("split")
+    return "_".join(parts)
+
+
+def _contract(interface: DetectorInterface, network: Detector) -> Contract:
+    return interface.contract(nbits=network.pixel_decoder.linear.out_features - 1)
+
+
+def _reference(interface: DetectorInterface, network: Detector, inputs: "Arrays") -> "Arrays":
+    """The network's own logits for a picture that the public resize has fitted."""
+    image = torch.from_numpy(np.asarray(inputs["image"]))
+    if interface.layout == "nhwc":
+        image = image.permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        logits = network(resize_as_public(image, (interface.image_size,) * 2))
+    return {name: value.numpy() for name, value in interface.named(logits).items()}
+
+
+CHUNKYSEAL = detector_spec("chunkyseal", "ChunkySeal")
+PIXELSEAL = detector_spec("pixelseal", "PixelSeal")
+VIDEOSEAL_1_0 = detector_spec("videoseal-1.0", "VideoSeal 1.0")
+VIDEOSEAL_0_0 = detector_spec("videoseal-0.0", "VideoSeal 0.0")
