@@ -23,7 +23,8 @@ from checkpoints.memory import compact
 from checkpoints.placeholder import Placeholder, placeholder_contents
 from checkpoints.plan import Item, PlannedChunk, Slice, plan_chunks
 from checkpoints.restoring import restore
-from checkpoints.tree import Json, Leaf, flatten
+from checkpoints.nodes import Json, Leaf
+from checkpoints.tree import flatten
 from chunkport import __version__
 from chunkport.errors import UsageError
 from chunkport.files import make_folder
@@ -122,7 +123,7 @@ def _stage(
     layout: Layout,
     save_id: str,
     tree: Json,
-    leaves: Sequence[Leaf],
+    leaves: Sequence[Leaf[torch.Tensor]],
     *,
     cap_bytes: int,
     announce: Callable[[str], None],
@@ -147,7 +148,7 @@ def _stage(
 
 
 def _stage_chunks(
-    layout: Layout, save_id: str, tree: Json, leaves: Sequence[Leaf], cap_bytes: int
+    layout: Layout, save_id: str, tree: Json, leaves: Sequence[Leaf[torch.Tensor]], cap_bytes: int
 ) -> tuple[Chunk, ...]:
     items = [
         Item(
@@ -207,7 +208,7 @@ def _write_manifest(layout: Layout, manifest: Manifest) -> None:
         os.fsync(file.fileno())
 
 
-def _chunk_contents(leaves: Sequence[Leaf], planned: PlannedChunk) -> dict[str, torch.Tensor]:
+def _chunk_contents(leaves: Sequence[Leaf[torch.Tensor]], planned: PlannedChunk) -> dict[str, torch.Tensor]:
     """The chunk's dictionary, in the order of the plan; a split tensor gives its piece."""
     contents: dict[str, torch.Tensor] = {}
     memory: set[int] = set()
