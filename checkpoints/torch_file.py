@@ -14,21 +14,27 @@ from chunkport.errors import BadInputError
 
 _MAX_PICKLE_BYTES = 64 << 20
 _MAX_DIMS = 64
-_STORAGES = {
-    "torch.FloatStorage": "float32",
-    "torch.DoubleStorage": "float64",
-    "torch.HalfStorage": "float16",
-    "torch.BFloat16Storage": "bfloat16",
-    "torch.LongStorage": "int64",
-    "torch.IntStorage": "int32",
-    "torch.ShortStorage": "int16",
-    "torch.CharStorage": "int8",
-    "torch.ByteStorage": "uint8",
-    "torch.BoolStorage": "bool",
-    "torch.ComplexFloatStorage": "complex64",
-    "torch.ComplexDoubleStorage": "complex128",
+
+STORAGE_TYPES: Mapping[str, str] = {
+    "float32": "torch.FloatStorage",
+    "float64": "torch.DoubleStorage",
+    "float16": "torch.HalfStorage",
+    "bfloat16": "torch.BFloat16Storage",
+    "int64": "torch.LongStorage",
+    "int32": "torch.IntStorage",
+    "int16": "torch.ShortStorage",
+    "int8": "torch.CharStorage",
+    "uint8": "torch.ByteStorage",
+    "bool": "torch.BoolStorage",
+    "complex64": "torch.ComplexFloatStorage",
+    "complex128": "torch.ComplexDoubleStorage",
 }
-_UNTYPED = "torch.storage.UntypedStorage"
+"""PyTorch's class of a storage, by the type of its elements."""
+
+UNTYPED_STORAGE = "torch.storage.UntypedStorage"
+"""Holds the types that have no storage of their own."""
+
+_DTYPES = {storage: dtype for dtype, storage in STORAGE_TYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ def _storage(file: Path, members: Mapping[str, Record], identity: Any) -> _Stora
     kind, type_name, key, _location, count = identity
     if kind != "storage" or not isinstance(type_name, Name) or type(key) is not str:
         raise ValueError("a persistent id that is no storage")
-    dtype = None if type_name.full == _UNTYPED else _STORAGES[type_name.full]
+    dtype = None if type_name.full == UNTYPED_STORAGE else _DTYPES[type_name.full]
     item_size = 1 if dtype is None else ITEM_SIZES[dtype]
     member = members.get(f"data/{key}")
     if member is None:
@@ -135,7 +141,7 @@ _VOCABULARY: Vocabulary = {
     "collections.Counter": _counts,  # schedulers keep their milestones in one
     "builtins.set": set,
     "builtins.complex": complex,
-    _UNTYPED: None,
-    **dict.fromkeys(_STORAGES),
+    UNTYPED_STORAGE: None,
+    **dict.fromkeys(_DTYPES),
     **{f"torch.{dtype}": None for dtype in ITEM_SIZES},
 }

@@ -1,0 +1,51 @@
+"""A file that is written from front to end and knows its checksum."""
+
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+class CheckedFile:
+    """Passes bytes on to a file, and keeps their CRC-32, their number and what went wrong.
+
+    It cannot seek, so that what it has counted is what the file holds.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.crc32 = 0
+        self.size_bytes = 0
+        self.failure: OSError | None = None
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write all of `data`.
+
+        Raises:
+            OSError: the disk refuses; also kept in `failure`, for callers that hide it.
+        """
+        self.crc32 = zlib.crc32(data, self.crc32)
+        self.size_bytes += len(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Nothing: whoever opened the file closes it."""
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[CheckedFile]:
+    """A file that is not there yet; on success it is on the disk when the block ends."""
+    with target.open("xb") as file:
+        yield CheckedFile(file)
+        file.flush()
+        os.fsync(file.fileno())
