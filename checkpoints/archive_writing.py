@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from checkpoints.checked_file import CheckedFile, new_file
+from checkpoints.checked_file import new_file
 from checkpoints.disk_tensor import row_major
 from checkpoints.manifest import ITEM_SIZES
 from checkpoints.torch_file import STORAGE_TYPES, UNTYPED_STORAGE
@@ -52,6 +52,21 @@ class TensorSource:
         return TensorSource(self.dtype, shape, blocks)
 
 
+class Sink(Protocol):
+    """What an archive is written to, from front to end."""
+
+    size_bytes: int
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Write all of `data`."""
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+
+    def close(self) -> None:
+        """Nothing: whoever opened it closes it."""
+
+
 def write_archive(contents: Any, target: Path) -> tuple[int, int]:
     """Write a new file with `contents`; its size in bytes and CRC-32.
 
@@ -59,26 +74,32 @@ def write_archive(contents: Any, target: Path) -> tuple[int, int]:
         OSError: the disk refuses.
         BadInputError: from a source whose bytes are damaged.
     """
-    pickler = _Pickler()
-    pickled = pickler.dumps(contents)
-    with new_file(target) as file, zipfile.ZipFile(file, "w") as archive:
-        _write_member(archive, file, "data.pkl", len(pickled), [pickled])
-        _write_member(archive, file, "byteorder", len(b"little"), [b"little"])
-        for number, tensor in enumerate(pickler.storages):
-            elements = math.prod(tensor.shape)
-            size = elements * ITEM_SIZES[tensor.dtype]
-            _write_member(archive, file, f"data/{number}", size, tensor.blocks(0, elements))
-        _write_member(archive, file, "version", len(b"3\n"), [b"3\n"])
+    with new_file(target) as file:
+        write_members(contents, file)
     return file.size_bytes, file.crc32
 
 
+def write_members(contents: Any, sink: Sink) -> None:
+    """Write the archive with `contents` to `sink`, which is empty."""
+    pickler = _Pickler()
+    pickled = pickler.dumps(contents)
+    with zipfile.ZipFile(sink, "w") as archive:
+        _write_member(archive, sink, "data.pkl", len(pickled), [pickled])
+        _write_member(archive, sink, "byteorder", len(b"little"), [b"little"])
+        for number, tensor in enumerate(pickler.storages):
+            elements = math.prod(tensor.shape)
+            size = elements * ITEM_SIZES[tensor.dtype]
+            _write_member(archive, sink, f"data/{number}", size, tensor.blocks(0, elements))
+        _write_member(archive, sink, "version", len(b"3\n"), [b"3\n"])
+
+
 def _write_member(
-    archive: zipfile.ZipFile, file: CheckedFile, name: str, size_bytes: int, blocks: Blocks
+    archive: zipfile.ZipFile, sink: Sink, name: str, size_bytes: int, blocks: Blocks
 ) -> None:
     info = zipfile.ZipInfo(f"{_FOLDER}/{name}", _NEWEST_TIME)
     info.file_size = size_bytes
     zip64 = size_bytes >= zipfile.ZIP64_LIMIT
-    data_start = file.size_bytes + _LOCAL_HEADER_BYTES + len(info.filename) + _FIELD.size
+    data_start = sink.size_bytes + _LOCAL_HEADER_BYTES + len(info.filename) + _FIELD.size
     data_start += _ZIP64_FIELD_BYTES if zip64 else 0
     padding = -data_start % _ALIGNMENT
     info.extra = _FIELD.pack(b"FB", padding) + bytes(padding)
