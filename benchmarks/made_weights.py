@@ -128,7 +128,9 @@ class _SparseFile:
 @click.option("--chunk", is_flag=True, help="In chunks of at most 90 MiB.")
 @click.option("--full", is_flag=True, help="As large as the file of a training run.")
 @click.option("--force", is_flag=True, help="Replace a file that is already there.")
-def command(output: Output, name: str, target: Path, chunk: bool, full: bool, force: bool) -> None:
+def command(
+    *, output: Output, name: str, target: Path, chunk: bool, full: bool, force: bool
+) -> None:
     """Write a checkpoint of MODEL's published size with made weights."""
     if chunk and full:
         raise UsageError("--full writes one file, as training does; leave out --chunk")
