@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from checkpoints.archive import damaged
 from checkpoints.checked_file import new_file
 from checkpoints.disk_tensor import row_major
 from checkpoints.manifest import ITEM_SIZES
@@ -37,14 +38,21 @@ class TensorSource:
         dtype: `float32`, `bfloat16`, ...
         shape: as the tensor's.
         blocks: the bytes of elements [first, last), row-major, a block at a time.
+        crc32: of all its bytes, where it is known and `blocks` leaves it to the writer to hold
+            what it wrote against it.
+        origin: where the bytes come from, for the message if they are damaged.
     """
 
     dtype: str
     shape: tuple[int, ...]
     blocks: Callable[[int, int], Blocks]
+    crc32: int | None = None
+    origin: Path | None = None
 
     def part(self, first: int, shape: tuple[int, ...]) -> "TensorSource":
         """As many elements as `shape` holds, from number `first` on, as a tensor of their own."""
+        if shape == self.shape:
+            return self
 
         def blocks(start: int, stop: int) -> Blocks:
             return self.blocks(first + start, first + stop)
@@ -89,13 +97,16 @@ def write_members(contents: Any, sink: Sink) -> None:
         for number, tensor in enumerate(pickler.storages):
             elements = math.prod(tensor.shape)
             size = elements * ITEM_SIZES[tensor.dtype]
-            _write_member(archive, sink, f"data/{number}", size, tensor.blocks(0, elements))
+            crc32 = _write_member(archive, sink, f"data/{number}", size, tensor.blocks(0, elements))
+            if tensor.crc32 not in (None, crc32):
+                raise damaged(tensor.origin or Path(), f"the tensor of shape {tensor.shape}")
         _write_member(archive, sink, "version", len(b"3\n"), [b"3\n"])
 
 
 def _write_member(
     archive: zipfile.ZipFile, sink: Sink, name: str, size_bytes: int, blocks: Blocks
-) -> None:
+) -> int:
+    """Add a member to the archive; the CRC-32 of its bytes."""
     info = zipfile.ZipInfo(f"{_FOLDER}/{name}", _NEWEST_TIME)
     info.file_size = size_bytes
     zip64 = size_bytes >= zipfile.ZIP64_LIMIT
@@ -108,6 +119,7 @@ def _write_member(
         for block in blocks:
             member.write(block)
     assert info.file_size == size_bytes, f"{name}: {info.file_size} bytes, not {size_bytes}"
+    return info.CRC
 
 
 @dataclass

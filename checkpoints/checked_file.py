@@ -9,13 +9,14 @@ from typing import IO
 
 
 class CheckedFile:
-    """Passes bytes on to a file, and keeps their CRC-32, their number and what went wrong.
+    """Passes bytes on to a file; keeps their number, what went wrong and, if asked, their CRC-32.
 
     It cannot seek, so that what it has counted is what the file holds.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, sums: bool = True) -> None:
         self._file = file
+        self._sums = sums
         self.crc32 = 0
         self.size_bytes = 0
         self.failure: OSError | None = None
@@ -26,7 +27,8 @@ class CheckedFile:
         Raises:
             OSError: the disk refuses; also kept in `failure`, for callers that hide it.
         """
-        self.crc32 = zlib.crc32(data, self.crc32)
+        if self._sums:
+            self.crc32 = zlib.crc32(data, self.crc32)
         self.size_bytes += len(data)
         try:
             return self._file.write(data)
@@ -43,9 +45,9 @@ class CheckedFile:
 
 
 @contextmanager
-def new_file(target: Path) -> Iterator[CheckedFile]:
+def new_file(target: Path, *, sums: bool = True) -> Iterator[CheckedFile]:
     """A file that is not there yet; on success it is on the disk when the block ends."""
     with target.open("xb") as file:
-        yield CheckedFile(file)
+        yield CheckedFile(file, sums=sums)
         file.flush()
         os.fsync(file.fileno())

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checkpoints.archive_writing import TensorSource, write_archive
+from checkpoints.archive_writing import TensorSource, write_archive, write_members
+from checkpoints.checked_file import new_file
 from checkpoints.layout import layout_to_write
 from checkpoints.nodes import TAG, Json, Leaf, Leaves, encode, refusal
 from checkpoints.nodes import Path as Keys
@@ -55,8 +56,9 @@ class _Streamed:
         return {}
 
     def write_whole(self, target: Path) -> int:
-        size_bytes, _ = write_archive(dict(self.contents), target)
-        return size_bytes
+        with new_file(target, sums=False) as file:
+            write_members(dict(self.contents), file)
+        return file.size_bytes
 
     def write_chunk(self, planned: PlannedChunk, target: Path) -> tuple[int, int]:
         pieces: dict[str, TensorSource] = {}

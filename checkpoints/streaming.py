@@ -1,10 +1,11 @@
 """Bytes of tensors from disk, a block at a time, each checked against its CRC-32."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from checkpoints.archive import damaged
+from checkpoints.archive_writing import TensorSource
 from checkpoints.disk_tensor import DiskTensor, Extent, reach
 from chunkport.errors import BadInputError
 
@@ -16,16 +17,23 @@ SHORT = -1
 """In place of a CRC-32: the file ended before its size said. No CRC-32 is negative."""
 
 
+def fill(stream: IO[bytes], target: memoryview) -> bool:
+    """Read until `target` is full; False where the unbuffered stream ends before."""
+    filled = 0
+    while filled < len(target):
+        count = stream.readinto(target[filled:])  # type: ignore[attr-defined]  # raw files have it
+        if not count:
+            return False
+        filled += count
+    return True
+
+
 def read_into(stream: IO[bytes], target: memoryview, crc32: int) -> int:
     """Fill `target` from an unbuffered stream; the CRC-32 continued over it, or SHORT."""
     for start in range(0, len(target), BLOCK):
         block = target[start : start + BLOCK]
-        filled = 0
-        while filled < len(block):
-            count = stream.readinto(block[filled:])  # type: ignore[attr-defined]  # raw files have it
-            if not count:
-                return SHORT
-            filled += count
+        if not fill(stream, block):
+            return SHORT
         crc32 = zlib.crc32(block, crc32)
     return crc32
 
@@ -51,8 +59,31 @@ class TensorStream:
         self._scratch = memoryview(bytearray(BLOCK))
         self._sound: set[Extent] = set()
 
-    def blocks(self, tensor: DiskTensor, first: int, last: int) -> Iterator[memoryview]:
-        """The bytes of elements [first, last), row-major.
+    def source(
+        self, tensor: DiskTensor, on_bytes: Callable[[int], None] = lambda _count: None
+    ) -> TensorSource:
+        """The tensor as something to be written; `on_bytes` hears of every block that is read.
+
+        The checksum of a tensor that is a whole extent is left to the writer, which has to compute
+        it in any case.
+        """
+        extent = tensor.storage[0] if len(tensor.storage) == 1 else None
+        whole = extent is not None and _is_all_of(tensor, extent)
+
+        def blocks(first: int, last: int) -> Iterator[memoryview]:
+            unchecked = whole and (first, last) == (0, tensor.elements)
+            for block in self.blocks(tensor, first, last, checked=not unchecked):
+                on_bytes(len(block))
+                yield block
+
+        crc32 = extent.crc32 if extent and whole else None
+        origin = extent.file if extent else None
+        return TensorSource(tensor.dtype, tensor.shape, blocks, crc32, origin)
+
+    def blocks(
+        self, tensor: DiskTensor, first: int, last: int, *, checked: bool = True
+    ) -> Iterator[memoryview]:
+        """The bytes of elements [first, last), row-major; not `checked` if the caller will.
 
         Raises:
             BadInputError: the file is damaged, or the tensor lies too scattered to be gathered.
@@ -65,7 +96,7 @@ class TensorStream:
         for extent in tensor.storage:
             low, high = max(start, 0), min(stop, extent.size_bytes)
             if low < high:
-                yield from self._read(extent, low, high)
+                yield from self._read(extent, low, high, checked=checked)
             start, stop = start - extent.size_bytes, stop - extent.size_bytes
 
     def check(self, extent: Extent) -> None:
@@ -75,23 +106,27 @@ class TensorStream:
             BadInputError: it is damaged.
         """
         if extent.crc32 is not None and extent not in self._sound:
-            for _ in self._read(extent, 0, extent.size_bytes):
+            for _ in self._read(extent, 0, extent.size_bytes, checked=True):
                 pass
 
-    def _read(self, extent: Extent, start: int, stop: int) -> Iterator[memoryview]:
+    def _read(
+        self, extent: Extent, start: int, stop: int, *, checked: bool
+    ) -> Iterator[memoryview]:
         whole = (start, stop) == (0, extent.size_bytes)
-        if not whole:
+        if checked and not whole:
             self.check(extent)
+        sums = checked and whole and extent.crc32 is not None
         crc32 = 0
         with extent.file.open("rb", buffering=0) as stream:
             stream.seek(extent.offset + start)
             for position in range(start, stop, BLOCK):
                 block = self._scratch[: min(BLOCK, stop - position)]
-                crc32 = read_into(stream, block, crc32)
-                if crc32 == SHORT:
+                if not fill(stream, block):
                     raise damaged(extent.file, f"byte {extent.offset + position}")
+                if sums:
+                    crc32 = zlib.crc32(block, crc32)
                 yield block
-        if whole and extent.crc32 is not None:
+        if sums:
             if crc32 != extent.crc32:
                 raise damaged(extent.file, f"byte {extent.offset}")
             self._sound.add(extent)
@@ -118,7 +153,7 @@ class TensorStream:
             span = bytearray(((count - 1) * strides[0] + inner) * item)
             with extent.file.open("rb", buffering=0) as stream:
                 stream.seek(extent.offset + low)
-                if read_into(stream, memoryview(span), 0) == SHORT:
+                if not fill(stream, memoryview(span)):
                     raise damaged(extent.file, f"byte {extent.offset + low}")
             view = np.lib.stride_tricks.as_strided(
                 np.frombuffer(span, f"V{item}"),
@@ -128,3 +163,7 @@ class TensorStream:
             dense = np.ascontiguousarray(view).reshape(-1)
             kept = dense[max(first - index * row, 0) : last - index * row]
             yield memoryview(kept.view(np.uint8).data)
+
+
+def _is_all_of(tensor: DiskTensor, extent: Extent) -> bool:
+    return tensor.strides is None and tensor.start == 0 and tensor.size_bytes == extent.size_bytes

@@ -1,7 +1,7 @@
 """`chunkport extract-detector-weights`: the detector out of a checkpoint of any size."""
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,20 +75,13 @@ def _sources(
     tensors: "Mapping[str, DiskTensor]", advance: Callable[..., None]
 ) -> "dict[str, TensorSource]":
     """Each tensor as something to be streamed; tied ones stay tied."""
-    from checkpoints.archive_writing import TensorSource
     from checkpoints.streaming import TensorStream
 
     stream = TensorStream()
-
-    def source(tensor: "DiskTensor") -> "TensorSource":
-        def blocks(first: int, last: int) -> Iterator[memoryview]:
-            for block in stream.blocks(tensor, first, last):
-                advance(len(block) / _MIB)
-                yield block
-
-        return TensorSource(tensor.dtype, tensor.shape, blocks)
-
-    made = {tensor: source(tensor) for tensor in dict.fromkeys(tensors.values())}
+    made = {
+        tensor: stream.source(tensor, lambda count: advance(count / _MIB))
+        for tensor in dict.fromkeys(tensors.values())
+    }
     return {name: made[tensor] for name, tensor in tensors.items()}
 
 
