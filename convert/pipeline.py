@@ -3,9 +3,11 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
 from convert.card import Card, attach_card, identify_checkpoint, stamp, tool_versions
@@ -90,14 +92,16 @@ def convert_checkpoint(
     }
     targets = {row: output_folder / name for row, name in names.items()}
     _refuse_overwriting(targets.values(), force=force)
-    on_step("reading the checkpoint")
-    identity = identify_checkpoint(checkpoint)
+    list_files(checkpoint)  # a missing one is told before anything is begun
     make_folder(output_folder)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
         converted = Path(scratch) / "converted.tflite"
         on_step("converting to float32")
         request = FloatRequest(model, checkpoint, converted, variant, options)
-        result = run_isolated(build_float_model, request, show_output=show_output)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            identified = beside.submit(identify_checkpoint, checkpoint)
+            result = run_isolated(build_float_model, request, show_output=show_output)
+            identity = identified.result()
         derived = ", ".join(row.name for row in wanted if row.recipe)
         on_step(f"making {derived}" if derived else "writing the card")
         cards = {
