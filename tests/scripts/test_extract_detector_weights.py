@@ -233,4 +233,22 @@ def test_a_training_run_of_the_largest_model(tmp_path: Path, flags: list[str]) -
     above = peak_mib_above_the_interpreter(full, "-o", tmp_path / "d.pth", "--quiet", *flags)
     seconds = time.perf_counter() - before
     assert above < 64
-    assert 3.095e9 / seconds > 400e6  # bytes a second; needs a disk and a processor to itself
+    rate = DETECTOR_BYTES / seconds
+    if rate < 400e6:  # then the disk, or other work on it, must be what holds it back
+        assert rate > 0.4 * plain_copy_rate(full, tmp_path / "copy")
+
+
+DETECTOR_BYTES = 3_094_860_836
+EMBEDDER_BYTES = 3918 << 20
+
+
+def plain_copy_rate(source: Path, target: Path) -> float:
+    """Bytes a second at which as much of `source` is read, written and synced, unlooked at."""
+    before = time.perf_counter()
+    with source.open("rb") as reading, target.open("wb") as writing:
+        reading.seek(EMBEDDER_BYTES)
+        for _ in range(DETECTOR_BYTES >> 20):
+            writing.write(reading.read(1 << 20))
+        writing.flush()
+        os.fsync(writing.fileno())
+    return DETECTOR_BYTES / (time.perf_counter() - before)
