@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from checkpoints import load_model_chunked, save_model_chunked
 
 ROOT = Path(__file__).parents[2]
+DETECTOR_BYTES = 3_094_860_836
 ARGS = "nbits: 16\nextractor_model: convnext_tiny\n"
 
 
@@ -224,31 +224,20 @@ def test_memory_does_not_grow_with_the_file_and_torch_stays_out(
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
 @pytest.mark.parametrize("flags", [[], ["--chunk"]], ids=["plain", "chunked"])
 def test_a_training_run_of_the_largest_model(tmp_path: Path, flags: list[str]) -> None:
-    """13.4 GB, most of it holes, its directory beyond 4 GiB."""
+    """13.4 GB, most of it holes, its directory beyond 4 GiB.
+
+    Seconds by the clock tell of the disk and of other work on it; the processor's own seconds tell
+    what speed the command would allow.
+    """
     full = tmp_path / "full.pth"
     made = ["benchmarks/made_weights.py", "chunkyseal", "-o", str(full), "--full"]
     subprocess.run([sys.executable, *made], check=True, cwd=ROOT)
     assert full.stat().st_size > 13e9
-    before = time.perf_counter()
+    import resource  # which Windows has not
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     above = peak_mib_above_the_interpreter(full, "-o", tmp_path / "d.pth", "--quiet", *flags)
-    seconds = time.perf_counter() - before
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert above < 64
-    rate = DETECTOR_BYTES / seconds
-    if rate < 400e6:  # then the disk, or other work on it, must be what holds it back
-        assert rate > 0.4 * plain_copy_rate(full, tmp_path / "copy")
-
-
-DETECTOR_BYTES = 3_094_860_836
-EMBEDDER_BYTES = 3918 << 20
-
-
-def plain_copy_rate(source: Path, target: Path) -> float:
-    """Bytes a second at which as much of `source` is read, written and synced, unlooked at."""
-    before = time.perf_counter()
-    with source.open("rb") as reading, target.open("wb") as writing:
-        reading.seek(EMBEDDER_BYTES)
-        for _ in range(DETECTOR_BYTES >> 20):
-            writing.write(reading.read(1 << 20))
-        writing.flush()
-        os.fsync(writing.fileno())
-    return DETECTOR_BYTES / (time.perf_counter() - before)
+    assert DETECTOR_BYTES / seconds > 400e6
