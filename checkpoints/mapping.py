@@ -32,7 +32,9 @@ def map_tensor(tensor: DiskTensor, stream: TensorStream) -> torch.Tensor:
     if tensor.elements == 0:
         return torch.empty(shape, dtype=dtype)
     if tensor.size_bytes < _WORTH_A_MAPPING:
-        content = bytearray().join(stream.blocks(tensor, 0, tensor.elements))
+        content = bytearray()
+        for block in stream.blocks(tensor, 0, tensor.elements):
+            content += block
         return torch.frombuffer(content, dtype=dtype).reshape(shape)
     extent = tensor.storage[0]
     if len(tensor.storage) > 1 or extent.offset % tensor.item_size:

@@ -139,8 +139,9 @@ _VOCABULARY: Vocabulary = {
     "torch.device": lambda *place: ":".join(map(str, place)),
     "collections.OrderedDict": OrderedDict,
     "collections.Counter": _counts,  # schedulers keep their milestones in one
-    "builtins.set": set,
-    "builtins.complex": complex,
+    "_codecs.encode": lambda text, _encoding: text.encode("latin-1"),  # how protocol 2 has bytes
+    **dict.fromkeys(("builtins.set", "__builtin__.set"), set),
+    **dict.fromkeys(("builtins.complex", "__builtin__.complex"), complex),
     UNTYPED_STORAGE: None,
     **dict.fromkeys(_DTYPES),
     **{f"torch.{dtype}": None for dtype in ITEM_SIZES},

@@ -6,7 +6,7 @@ beside it optimizers, schedulers and discriminators. Others hold the detector al
 its prefix, under `model` or bare.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,8 @@ def find_detector(checkpoint: Checkpoint) -> DetectorWeights:
             f"{type(model).__name__}; save the model's state_dict()"
         )
     named: dict[str, DiskTensor] = {}
-    for name, tensor in _named(model, ""):
-        plain = name.removeprefix(_DISTRIBUTED)
+    for path, tensor in Checkpoint(checkpoint.path, model).tensors().items():
+        plain = path.replace("/", ".").removeprefix(_DISTRIBUTED)
         if plain in named:
             raise BadInputError(f"{checkpoint.path}: holds {plain!r} twice; keep one of them")
         named[plain] = tensor
@@ -96,12 +96,3 @@ def find_detector(checkpoint: Checkpoint) -> DetectorWeights:
     return DetectorWeights(
         checkpoint.path, tensors, args if isinstance(args, Mapping | str) else None
     )
-
-
-def _named(mapping: Mapping[Any, Any], path: str) -> Iterator[tuple[str, DiskTensor]]:
-    """Every tensor of nested state dicts, its name as modules join theirs."""
-    for key, value in mapping.items():
-        if isinstance(value, DiskTensor):
-            yield f"{path}{key}", value
-        elif isinstance(value, Mapping) and path.count(".") < _SHOWN:
-            yield from _named(value, f"{path}{key}.")
