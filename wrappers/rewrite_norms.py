@@ -13,7 +13,7 @@ from torch import nn
 # it stays in the graph: next to so large a product that costs next to nothing, while the folded
 # weights of the largest models would fill the memory.
 LARGEST_FOLDED_BYTES = 16 * 2**20
-_BLOCK_ELEMENTS = 2**20
+_BLOCK_ELEMENTS = 2**16  # half a MiB in float64: it stays in the cache, and one block serves all
 _MATRIX = 2  # axes
 
 
