@@ -10,27 +10,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from checkpoints.catalog import CheckpointSummary, describe, list_files
     from checkpoints.cleaning import clean_chunks
+    from checkpoints.lazy import Checkpoint, open_checkpoint
     from checkpoints.reader import load_model_chunked
-    from checkpoints.writer import SavedCheckpoint, save_model_chunked
+    from checkpoints.saving import SavedCheckpoint
+    from checkpoints.streamed_writer import save_streamed
+    from checkpoints.writer import save_model_chunked
 
 _HOMES = {
+    "Checkpoint": "checkpoints.lazy",
     "CheckpointSummary": "checkpoints.catalog",
-    "SavedCheckpoint": "checkpoints.writer",
+    "SavedCheckpoint": "checkpoints.saving",
     "clean_chunks": "checkpoints.cleaning",
     "describe": "checkpoints.catalog",
     "list_files": "checkpoints.catalog",
     "load_model_chunked": "checkpoints.reader",
+    "open_checkpoint": "checkpoints.lazy",
     "save_model_chunked": "checkpoints.writer",
+    "save_streamed": "checkpoints.streamed_writer",
 }
 
 __all__ = [
+    "Checkpoint",
     "CheckpointSummary",
     "SavedCheckpoint",
     "clean_chunks",
     "describe",
     "list_files",
     "load_model_chunked",
+    "open_checkpoint",
     "save_model_chunked",
+    "save_streamed",
 ]
 
 

@@ -54,6 +54,7 @@ def records(path: Path) -> dict[str, Record]:
         BadInputError: not such an archive, or cut short.
     """
     found: dict[str, Record] = {}
+    size_bytes = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive, path.open("rb") as file:
             for info in archive.infolist():
@@ -66,10 +67,31 @@ def records(path: Path) -> dict[str, Record]:
                 lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
                 name = info.filename.partition("/")[2]
                 offset = info.header_offset + _LOCAL_HEADER.size + sum(lengths)
+                if name in found or offset + info.file_size > size_bytes:
+                    raise not_an_archive(path)
                 found[name] = Record(name, offset, info.file_size, info.CRC)
     except FAULTS as error:
         raise not_an_archive(path) from error
     return found
+
+
+def read_record(path: Path, record: Record) -> bytes:
+    """The bytes of a small member, checked.
+
+    Raises:
+        BadInputError: they do not have the CRC-32 that was stored with them.
+    """
+    with path.open("rb") as file:
+        file.seek(record.offset)
+        content = file.read(record.size_bytes)
+    if zlib.crc32(content) != record.crc32:
+        raise damaged(path, record.name)
+    return content
+
+
+def damaged(path: Path, place: str) -> BadInputError:
+    """The error for bytes that are not those that were saved."""
+    return BadInputError(f"{path}: damaged at {place!r} (CRC-32); restore it from a copy")
 
 
 def damaged_member(path: Path) -> str | None:

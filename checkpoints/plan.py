@@ -56,6 +56,15 @@ class Slice:
     start: int
     stop: int
 
+    def shape_of(self, whole: tuple[int, ...]) -> tuple[int, ...]:
+        """Its shape, cut from a tensor of shape `whole`: rows if it is whole rows, else flat."""
+        if not whole:
+            return ()
+        row = math.prod(whole[1:])
+        if self.start % row or self.stop % row:
+            return (self.stop - self.start,)
+        return ((self.stop - self.start) // row, *whole[1:])
+
 
 @dataclass(frozen=True)
 class PlannedChunk:

@@ -2,22 +2,21 @@
 
 import pickle
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
-from checkpoints.archive import damaged_member, records, refuse_lfs_pointer
+from checkpoints.archive import damaged, damaged_member, records, refuse_lfs_pointer
 from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.inert_pickle import unreadable, unsafe
 from checkpoints.manifest import Chunk, Manifest, Piece
 from checkpoints.memory import TORCH_DTYPES, bytes_of
 from checkpoints.restoring import restore, revive
+from checkpoints.streaming import BLOCK, pass_over, read_into
 from chunkport.errors import BadInputError, UsageError
-
-_BLOCK = 1 << 20  # small enough to stay in the processor's cache between reading and checking
 
 
 def load_model_chunked(path: Path | str, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -87,51 +86,30 @@ class _Placed:
 
 def _fill(placed: Sequence[_Placed], file: Path, size_bytes: int) -> int:
     """Read a chunk from end to end, its pieces into their tensors; the CRC-32 of all of it."""
-    scratch = memoryview(bytearray(_BLOCK))
+    scratch = memoryview(bytearray(BLOCK))
     crc32, position = 0, 0
     with file.open("rb", buffering=0) as stream:
         for entry in placed:
             piece, tensor = entry.piece, entry.tensor
-            crc32 = _pass_over(stream, piece.offset - position, scratch, crc32)
+            crc32 = pass_over(stream, piece.offset - position, scratch, crc32)
             part = tensor.view(-1)[piece.start : piece.stop]
             landing = part if part.is_cpu else torch.empty_like(part, device="cpu")
             target = bytes_of(landing, 0, len(landing))
-            crc32 = _read_into(stream, memoryview(target.data), crc32)
+            crc32 = read_into(stream, memoryview(target.data), crc32)
             position = piece.offset + len(target)
             if landing is not part:
                 part.copy_(landing)
-        return _pass_over(stream, size_bytes - position, scratch, crc32)
-
-
-def _pass_over(stream: IO[bytes], size: int, scratch: memoryview, crc32: int) -> int:
-    while size:
-        step = min(size, len(scratch))
-        crc32 = _read_into(stream, scratch[:step], crc32)
-        size -= step
-    return crc32
-
-
-def _read_into(stream: IO[bytes], target: memoryview, crc32: int) -> int:
-    for start in range(0, len(target), _BLOCK):
-        block = target[start : start + _BLOCK]
-        filled = 0
-        while filled < len(block):
-            count = stream.readinto(block[filled:])  # type: ignore[attr-defined]  # raw files have it
-            if not count:
-                return -1  # shorter than its size said: no CRC-32 is negative
-            filled += count
-        crc32 = zlib.crc32(block, crc32)
-    return crc32
+        return pass_over(stream, size_bytes - position, scratch, crc32)
 
 
 def _wrong_chunk(checkpoint: OpenCheckpoint, chunk: Chunk, file: Path, found: str) -> BadInputError:
     """Tell a damaged chunk from a sound one of another save: torch's own checksums know."""
     try:
-        damaged = damaged_member(file) is not None
+        sound = damaged_member(file) is None
     except BadInputError:
-        damaged = True
+        sound = False
     place = checkpoint.layout.folder / chunk.filename
-    if damaged:
+    if not sound:
         return BadInputError(f"{place}: damaged ({found}); restore this chunk from a copy")
     return BadInputError(
         f"{place}: not the chunk that the manifest was saved with ({found}), though sound in "
@@ -143,7 +121,7 @@ def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
     records(file)
     member = damaged_member(file)
     if member is not None:
-        raise BadInputError(f"{file}: damaged at {member!r} (CRC-32); restore it from a copy")
+        raise damaged(file, member)
     try:
         loaded = torch.load(file, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -159,9 +137,7 @@ def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
         OverflowError,
     ) as error:
         reason = str(error).partition("\n")[0][:200]
-        raise BadInputError(
-            f"{file}: its pickle cannot be read ({reason}); save it again with torch.save"
-        ) from error
+        raise unreadable(file, reason) from error
     try:
         return _as_dictionary(revive(loaded), file)
     except RecursionError as error:
@@ -170,11 +146,7 @@ def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
 
 def _unsafe(file: Path, message: str) -> BadInputError:
     asked = re.search(r"GLOBAL (\S+)", message) or re.search(r"global[: ]+(\S+)", message)
-    what = asked.group(1) if asked else re.sub(r"\s+", " ", message)[:200]
-    return BadInputError(
-        f"{file}: asks for {what}, which is more than tensors and plain values, so it was not "
-        "loaded; save its state_dict() instead of the object"
-    )
+    return unsafe(file, asked.group(1) if asked else re.sub(r"\s+", " ", message)[:200])
 
 
 def _as_dictionary(loaded: Any, file: Path) -> dict[str, Any]:

@@ -1,16 +1,14 @@
 """From JSON and a list of tensors back to nested Python values."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from checkpoints.tree import NUMPY_DTYPES, PORTABLE, TAG, Json
+from checkpoints.nodes import MALFORMED, PORTABLE, Json, decode
+from checkpoints.tree import NUMPY_DTYPES
 from chunkport.errors import BadInputError
-
-_FAULTS = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError)
 
 
 def restore(tree: Json, tensors: Sequence[torch.Tensor], *, portable: bool = False) -> Any:
@@ -22,11 +20,16 @@ def restore(tree: Json, tensors: Sequence[torch.Tensor], *, portable: bool = Fal
     Raises:
         BadInputError: the JSON is not one that `flatten` makes.
     """
-    try:
-        return _Restorer(tensors, portable=portable).decode(tree)
-    except _FAULTS as error:  # a RecursionError is a RuntimeError
-        reason = str(error).partition("\n")[0]
-        raise BadInputError(f"the tree of values cannot be rebuilt ({reason})") from error
+    restorer = _Restorer(tensors, portable=portable)
+    return decode(
+        tree,
+        {
+            "size": lambda node: torch.Size(node["items"]),
+            "tensor": restorer.tensor,
+            "array": restorer.array,
+            "scalar": restorer.scalar,
+        },
+    )
 
 
 def revive(value: Any) -> Any:
@@ -37,7 +40,7 @@ def revive(value: Any) -> Any:
     """
     try:
         return _revived(value)
-    except _FAULTS as error:
+    except MALFORMED as error:
         reason = str(error).partition("\n")[0]
         raise BadInputError(f"its NumPy values cannot be rebuilt ({reason})") from error
 
@@ -47,36 +50,8 @@ class _Restorer:
         self._tensors = tensors
         self._portable = portable
         self._variants: dict[tuple[int, bool, bool], torch.Tensor] = {}
-        self._decoders = {
-            "float": lambda node: float(node["value"]),
-            "tuple": lambda node: tuple(map(self.decode, node["items"])),
-            "size": lambda node: torch.Size(node["items"]),
-            "dict": lambda node: dict(self._pairs(node)),
-            "ordered": self._ordered,
-            "tensor": self._tensor,
-            "array": self._array,
-            "scalar": self._scalar,
-        }
 
-    def decode(self, node: Any) -> Any:
-        if isinstance(node, list):
-            return [self.decode(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if TAG not in node:
-            return {key: self.decode(item) for key, item in node.items()}
-        return self._decoders[node[TAG]](node)
-
-    def _pairs(self, node: dict[str, Any]) -> list[tuple[Any, Any]]:
-        return [(self.decode(key), self.decode(item)) for key, item in node["items"]]
-
-    def _ordered(self, node: dict[str, Any]) -> OrderedDict[Any, Any]:
-        ordered = OrderedDict(self._pairs(node))
-        if "metadata" in node:
-            vars(ordered)["_metadata"] = self.decode(node["metadata"])
-        return ordered
-
-    def _tensor(self, node: dict[str, Any]) -> torch.Tensor:
+    def tensor(self, node: dict[str, Any]) -> torch.Tensor:
         index = node["index"]
         if type(index) is not int or not 0 <= index < len(self._tensors):
             raise ValueError(f"no tensor number {index!r}")
@@ -90,11 +65,11 @@ class _Restorer:
             self._variants[key] = tensor
         return self._variants[key]
 
-    def _array(self, node: dict[str, Any]) -> Any:
-        tensor = self._tensor(node)
+    def array(self, node: dict[str, Any]) -> Any:
+        tensor = self.tensor(node)
         return {PORTABLE: "array", "tensor": tensor} if self._portable else tensor.numpy(force=True)
 
-    def _scalar(self, node: dict[str, Any]) -> Any:
+    def scalar(self, node: dict[str, Any]) -> Any:
         if self._portable:
             return {PORTABLE: "scalar", "dtype": node["dtype"], "hex": node["hex"]}
         return _numpy_scalar(node["dtype"], node["hex"])

@@ -74,9 +74,14 @@ def tool_versions() -> dict[str, str]:
 def stamp(source: Path, target: Path, card: Card) -> None:
     """Write `target` as `source` with the card inside, in place of one that it has."""
     model = read_flatbuffer(source)
+    attach_card(model, card)
+    write_flatbuffer(model, target)
+
+
+def attach_card(model: Any, card: Card) -> None:
+    """Put the card into a file's object tree, in place of one that it has."""
     attach_metadata(model, _METADATA_NAME, json.dumps(card.to_json(), indent=1).encode())
     model.description = f"{card.model} {card.precision}, by chunkport".encode()
-    write_flatbuffer(model, target)
 
 
 def read_card(path: Path) -> Card | None:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chunkport.errors import ConversionError
 from convert.audit import WeightAudit, audit_weights
-from convert.lint import lint
-from convert.precision import find_precision
 from wrappers.spec import BuildOptions
 
 if TYPE_CHECKING:
     from torch import nn
 
 Variant = Literal["rewritten", "plain"]
+
+_LARGE_MODEL = 512 << 20  # bytes
+_LARGE_WEIGHT = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,6 @@ class FloatRequest:
         checkpoint: its checkpoint.
         target: the .tflite to write.
         variant: with our rewrites, or without them for comparison.
-        precisions: names of all that will be made from the file; the lint must know.
         options: how the model is built.
     """
 
@@ -35,7 +35,6 @@ class FloatRequest:
     checkpoint: Path
     target: Path
     variant: Variant
-    precisions: tuple[str, ...]
     options: BuildOptions = field(default_factory=BuildOptions)
 
 
@@ -68,6 +67,7 @@ def build_float_model(request: FloatRequest) -> FloatResult:
     """
     import torch
 
+    from convert.lint import lint
     from wrappers.registry import find_spec
 
     started = time.perf_counter()
@@ -78,9 +78,8 @@ def build_float_model(request: FloatRequest) -> FloatResult:
     module = build(network)
     weight_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
     inputs = {item.name: torch.zeros(item.shape) for item in contract.inputs}
-    precisions = [find_precision(name) for name in request.precisions]
     plain = request.variant == "plain"
-    mended = () if plain else tuple(lint(module, inputs, precisions))
+    mended = () if plain else tuple(lint(module, inputs))
     export(module, inputs, request.target)
     audit = None if plain else audit_weights(module, request.target)
     seconds = time.perf_counter() - started
@@ -90,16 +89,37 @@ def build_float_model(request: FloatRequest) -> FloatResult:
 def export(module: "nn.Module", inputs: dict[str, Any], target: Path) -> None:
     """Convert a linted module, its inputs and outputs keeping their names.
 
+    A large module's file may still hold ops on constants; `fold_constants` is for these.
+
     Raises:
         ConversionError: the converter refused; with the first line of its reason.
     """
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "0")
     import litert_torch
 
+    from convert.converter_fault import constants_left_clean
+
+    frugally = {"lightweight_conversion": True, "runtime_constant_folding": False}
     try:
-        litert_torch.convert(module, sample_kwargs=inputs).export(str(target))
+        with constants_left_clean():
+            litert_torch.convert(
+                module, sample_kwargs=inputs, **(frugally if is_large(module) else {})
+            ).export(str(target))
     except (RuntimeError, ValueError, NotImplementedError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
         raise ConversionError(
             f"litert-torch refused the model: {reason.strip()} (run with -v for its full output)"
         ) from error
+
+
+def is_large(module: "nn.Module") -> bool:
+    """Whether to convert without a copy of the weights, in the converter's lightweight mode.
+
+    The usual mode takes two to three times the weights in memory and folds constants by itself.
+    The lightweight one reads them where they lie and folds nothing large, which is left to
+    `fold_constants`; its own folding takes more memory than the usual mode. So it pays from half
+    a GB on; and where one weight is large enough for a wrapper to leave a norm's scale beside
+    it, because the usual mode would multiply the two and no audit could find either again.
+    """
+    sizes = [tensor.nbytes for tensor in (*module.parameters(), *module.buffers())]
+    return sum(sizes) >= _LARGE_MODEL or max(sizes, default=0) > _LARGE_WEIGHT

@@ -4,20 +4,15 @@ The converter reports success in each of these cases and writes a wrong model, o
 page of compiler output.
 """
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from chunkport.errors import ConversionError
-from convert.precision import Precision
 from wrappers.subpixel import SubpixelConvTranspose2d
 
-# ai-edge-quantizer 0.10 fails on a weight of more than two axes beyond this many elements.
-QUANTIZER_ELEMENT_LIMIT = 8_388_608
-_FLAT_RANK = 2
 _OUTPUT_PADDING_AT = 5  # its place among the arguments of aten.conv_transpose2d
 
 
@@ -33,9 +28,7 @@ class _ChannelsFirst(nn.Module):
         return y.permute(0, 3, 1, 2)
 
 
-def lint(
-    module: nn.Module, inputs: Mapping[str, torch.Tensor], precisions: Sequence[Precision]
-) -> list[str]:
+def lint(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[str]:
     """Make the module safe to convert, in place; tell each mend in one line.
 
     Raises:
@@ -44,8 +37,6 @@ def lint(
     module.eval().requires_grad_(requires_grad=False)
     _refuse_batch_norms(module)
     mended = [*_mend_transposed_convolutions(module), *_mend_tensors(module)]
-    if any(precision.recipe for precision in precisions):
-        _refuse_unquantizable(module, precisions)
     _refuse_ops(module, inputs)
     return mended
 
@@ -78,7 +69,8 @@ def _mend_tensors(module: nn.Module) -> list[str]:
     for name, tensor in named:
         if not tensor.is_floating_point():
             continue
-        if torch.isnan(tensor).any():
+        extremes = torch.stack(torch.aminmax(tensor)) if tensor.numel() else torch.zeros(2)
+        if torch.isnan(extremes).any():  # one NaN makes both of them NaN
             raise ConversionError(f"weight '{name}' holds NaN; it cannot be converted")
         if tensor.dtype != torch.float32:
             mended.append(f"{name}: cast from {str(tensor.dtype).removeprefix('torch.')}")
@@ -90,23 +82,12 @@ def _mend_tensors(module: nn.Module) -> list[str]:
             # The converter mistakes such a weight for another of the same shape.
             mended.append(f"{name}: made contiguous")
             tensor.data = tensor.data.contiguous()
-        if torch.isinf(tensor).any():
+        if torch.isinf(extremes).any():
             # The converter would do this by itself, behind the caller's back.
             mended.append(f"{name}: infinities clamped to the largest float")
             largest = torch.finfo(torch.float32).max
             tensor.data = tensor.data.clamp(-largest, largest)
     return mended
-
-
-def _refuse_unquantizable(module: nn.Module, precisions: Sequence[Precision]) -> None:
-    integer = [row.name for row in precisions if row.weight_bytes <= 1]
-    for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
-        if integer and tensor.dim() > _FLAT_RANK and tensor.numel() > QUANTIZER_ELEMENT_LIMIT:
-            raise ConversionError(
-                f"weight '{name}' {tuple(tensor.shape)} has more than {QUANTIZER_ELEMENT_LIMIT} "
-                f"elements on more than two axes, which the quantizer cannot make "
-                f"{', '.join(integer)}; leave out these precisions"
-            )
 
 
 def _refuse_ops(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> None:

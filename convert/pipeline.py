@@ -3,16 +3,20 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
-from convert.card import Card, identify_checkpoint, stamp, tool_versions
+from convert.card import Card, attach_card, identify_checkpoint, stamp, tool_versions
+from convert.constant_folding import fold_constants
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
 from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision
 from convert.quantize import quantize
+from convert.tflite import read_flatbuffer, write_flatbuffer
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
 
@@ -88,16 +92,16 @@ def convert_checkpoint(
     }
     targets = {row: output_folder / name for row, name in names.items()}
     _refuse_overwriting(targets.values(), force=force)
-    on_step("reading the checkpoint")
-    identity = identify_checkpoint(checkpoint)
+    list_files(checkpoint)  # a missing one is told before anything is begun
     make_folder(output_folder)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
-        float_model = Path(scratch) / "converted.tflite"
+        converted = Path(scratch) / "converted.tflite"
         on_step("converting to float32")
-        request = FloatRequest(
-            model, checkpoint, float_model, variant, tuple(row.name for row in wanted), options
-        )
-        result = run_isolated(build_float_model, request, show_output=show_output)
+        request = FloatRequest(model, checkpoint, converted, variant, options)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            identified = beside.submit(identify_checkpoint, checkpoint)
+            result = run_isolated(build_float_model, request, show_output=show_output)
+            identity = identified.result()
         derived = ", ".join(row.name for row in wanted if row.recipe)
         on_step(f"making {derived}" if derived else "writing the card")
         cards = {
@@ -110,11 +114,11 @@ def convert_checkpoint(
                 tools=tool_versions(),
                 options=options.to_json(),
             )
-            for row in wanted
+            for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
-        seconds = run_isolated(_make_precisions, float_model, cards, show_output=show_output)
+        seconds = run_isolated(_make_precisions, converted, cards, show_output=show_output)
         for row, target in targets.items():
-            _scratch_file(float_model, row).replace(target)
+            _scratch_file(converted, row).replace(target)
     sync_folder(output_folder)
     files = tuple(
         ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), seconds[row.name])
@@ -123,14 +127,19 @@ def convert_checkpoint(
     return Conversion(files, identity["sha256"], result)
 
 
-def _make_precisions(float_model: Path, cards: dict[Precision, Card]) -> dict[str, float]:
-    """Make each precision beside the float32 file; the seconds that each took, by name."""
+def _make_precisions(converted: Path, cards: dict[Precision, Card]) -> dict[str, float]:
+    """Make each precision beside the converted file; the seconds that each took, by name.
+
+    Float32 comes first, wanted or not: the others are made from it.
+    """
     seconds = {}
+    float_model = _scratch_file(converted, find_precision("fp32"))
     for row, card in cards.items():
         started = time.perf_counter()
-        target = _scratch_file(float_model, row)
+        target = _scratch_file(converted, row)
         if row.recipe is None:
-            stamp(float_model, target, card)
+            _finish(converted, target, card)
+            converted.unlink()
         else:
             quantized = target.with_suffix(".quantized")
             quantize(float_model, row, quantized)
@@ -140,8 +149,16 @@ def _make_precisions(float_model: Path, cards: dict[Precision, Card]) -> dict[st
     return seconds
 
 
-def _scratch_file(float_model: Path, row: Precision) -> Path:
-    return float_model.with_name(f"{row.name}.tflite")
+def _finish(converted: Path, target: Path, card: Card) -> None:
+    """Fold what the converter left to be folded and put the card in, in one writing."""
+    model = read_flatbuffer(converted)
+    fold_constants(model)
+    attach_card(model, card)
+    write_flatbuffer(model, target)
+
+
+def _scratch_file(converted: Path, row: Precision) -> Path:
+    return converted.with_name(f"{row.name}.tflite")
 
 
 def _refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:

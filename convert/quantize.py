@@ -6,6 +6,7 @@ import numpy as np
 
 from chunkport.errors import ConversionError
 from convert.precision import Precision
+from convert.quantizer_fault import large_kernels_quantized
 from convert.tflite import constants, read_flatbuffer
 
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -39,7 +40,9 @@ def quantize(float_model: Path, precision: Precision, target: Path) -> None:
                 algorithm_key=quantizer.algorithm_manager.AlgorithmName.NO_QUANTIZE,
             )
     try:
-        tool.quantize().export_model(str(target), overwrite=True)
+        with large_kernels_quantized():
+            # To the file as it is made: a copy of the whole would not fit beside the largest.
+            tool.quantize(serialize_to_path=str(target))
     except (RuntimeError, ValueError) as error:
         raise ConversionError(
             f"ai-edge-quantizer could not make {precision.name}: {error}"
@@ -50,7 +53,7 @@ def _refuse_beyond_float16(float_model: Path) -> None:
     """The quantizer casts without a look, and such a weight would become infinite."""
     for constant in constants(read_flatbuffer(float_model)):
         if constant.values.dtype == np.float32 and constant.values.size:
-            largest = float(np.abs(constant.values).max())
+            largest = float(max(constant.values.max(), -constant.values.min()))
             if largest > _FLOAT16_MAX:
                 raise ConversionError(
                     f"'{constant.name}' holds {largest:.4g}, beyond FP16's {_FLOAT16_MAX:.0f}; "

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Small tensors: more threads would only wait for each other.
 torch.set_num_threads(1)
 
+_ROOT = Path(__file__).resolve().parents[1]
 _WIDTH = 8
 _CHUNK_MB = 1  # the checkpoint takes 2.2 MB
 

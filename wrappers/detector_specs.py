@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from checkpoints import load_model_chunked
+from checkpoints.lazy import open_checkpoint
 from chunkport.errors import UsageError
 from networks.cards import ConvNextEncoder, DetectorCard, load_card
-from networks.detector import Detector, build_detector
+from networks.detector import Detector
 from wrappers.detector_graph import (
     DetectorForTflite,
     DetectorInterface,
     PlainDetector,
     resize_as_public,
 )
+from wrappers.detector_intake import build_from
 from wrappers.detector_pictures import make_pictures, read_pictures
-from wrappers.intake import load_strictly, state_dict_in
+from wrappers.detector_weights import find_detector
 from wrappers.spec import BuildOptions, Contract, Message, ModelSpec, at_most
 
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 _SMALLEST_FEATURES = 2  # a side: the head reflects at the borders
-_PREFIX = "detector."
 _LIMITS = {
     "fp32": (
         at_most("max_difference_of_largest", 1e-4),
@@ -91,11 +91,7 @@ def open_network(path: Path, card: DetectorCard) -> Detector:
     Raises:
         BadInputError: the file is damaged, or holds no detector that fits the card.
     """
-    state = state_dict_in(load_model_chunked(path), "model", str(path))
-    own = {
-        key.removeprefix(_PREFIX): value for key, value in state.items() if key.startswith(_PREFIX)
-    }
-    return load_strictly(build_detector(card), own or state, str(path))
+    return build_from(find_detector(open_checkpoint(path)), card)
 
 
 def read_message(outputs: "Arrays") -> Message:

@@ -33,34 +33,56 @@ def state_dict_in(
     return found
 
 
-def load_strictly(network: Network, state: Mapping[str, torch.Tensor], origin: str) -> Network:
-    """Load every tensor of `state` into the network, in eval mode, with gradients off.
+def check_layout(network: nn.Module, shapes: Mapping[str, tuple[int, ...]], origin: str) -> None:
+    """Hold the names and shapes of a state dict against the network's own.
 
     Raises:
-        BadInputError: a key is missing or unexpected, a shape differs, or a weight is NaN or
-            infinite.
+        BadInputError: a key is missing or unexpected, or a shape differs.
     """
     expected = network.state_dict()
-    missing, unexpected = sorted(expected.keys() - state), sorted(state.keys() - expected)
+    missing, unexpected = sorted(expected.keys() - shapes), sorted(shapes.keys() - expected)
     if missing or unexpected:
         raise BadInputError(
             f"{origin}: is no {type(network).__name__} checkpoint; missing keys: "
             f"{_listed(missing)}; unexpected keys: {_listed(unexpected)}"
         )
-    for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
+    for name, shape in shapes.items():
+        if shape != tuple(expected[name].shape):
             raise BadInputError(
-                f"{origin}: '{name}' has shape {tuple(tensor.shape)}, "
-                f"expected {tuple(expected[name].shape)}"
+                f"{origin}: '{name}' has shape {shape}, expected {tuple(expected[name].shape)}"
             )
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+
+
+def load_strictly(
+    network: Network, state: Mapping[str, torch.Tensor], origin: str, *, assign: bool = False
+) -> Network:
+    """Load every tensor of `state` into the network, in eval mode, with gradients off.
+
+    With `assign` the tensors themselves become its weights, converted where their type is another:
+    for a network on the meta device, and for weights that are not to be copied.
+
+    Raises:
+        BadInputError: a key is missing or unexpected, a shape differs, or a weight is NaN or
+            infinite.
+    """
+    check_layout(network, {name: tuple(tensor.shape) for name, tensor in state.items()}, origin)
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not _is_finite(tensor):
             bad = int((~torch.isfinite(tensor)).sum())
             raise BadInputError(
                 f"{origin}: '{name}' holds {bad} NaN or infinite of {tensor.numel()} values; "
                 "training diverged, so use an earlier checkpoint"
             )
-    network.load_state_dict(dict(state))
+    if assign:
+        expected = network.state_dict()
+        state = {name: tensor.to(expected[name].dtype) for name, tensor in state.items()}
+    network.load_state_dict(dict(state), assign=assign)
     return network.eval().requires_grad_(requires_grad=False)
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    """Whether all values are finite; takes no memory, because NaN is both least and greatest."""
+    return tensor.numel() == 0 or all(bool(torch.isfinite(end)) for end in torch.aminmax(tensor))
 
 
 def _listed(names: Any) -> str:

@@ -13,7 +13,8 @@ from torch import nn
 # it stays in the graph: next to so large a product that costs next to nothing, while the folded
 # weights of the largest models would fill the memory.
 LARGEST_FOLDED_BYTES = 16 * 2**20
-_BLOCK_ELEMENTS = 2**20
+_BLOCK_ELEMENTS = 2**16  # half a MiB in float64: it stays in the cache, and one block serves all
+_MATRIX = 2  # axes
 
 
 def linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
@@ -40,9 +41,10 @@ def as_matrix(kernel: torch.Tensor) -> torch.Tensor:
 def times_vector(weight: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
     """The float64 products of each row of (out, in, ...) with (in), summed over all of the row."""
     moved = torch.empty(len(weight), dtype=torch.float64)
-    factor = _over_inputs(vector, weight.dim())
+    factor = vector.detach().double().reshape(-1)
     for rows in _row_blocks(weight):
-        moved[rows] = (weight[rows].detach().double() * factor).flatten(1).sum(1)
+        block = weight[rows].detach().double()
+        moved[rows] = (block if block.dim() == _MATRIX else block.flatten(2).sum(2)) @ factor
     return moved
 
 

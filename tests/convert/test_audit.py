@@ -16,7 +16,6 @@ from chunkport.errors import ConversionError
 from convert.audit import audit_weights
 from convert.float_model import export
 from convert.lint import lint
-from convert.precision import find_precision
 from wrappers.gan_generator import GeneratorForTflite, load_network
 
 WriteTflite = Callable[[Path, Mapping[str, NDArray[Any]]], Path]
@@ -110,7 +109,7 @@ def test_weights_that_the_converter_mixes_up_do_not_get_past(tmp_path: Path) -> 
     with pytest.raises(ConversionError, match=r"wrote wrong weights.*layers\.\d\.weight"):
         audit_weights(module, tmp_path / "unlinted.tflite")
 
-    assert len(lint(module, inputs, [find_precision("fp32")])) == 8
+    assert len(lint(module, inputs)) == 8
     export(module, inputs, tmp_path / "linted.tflite")
     assert audit_weights(module, tmp_path / "linted.tflite").tensors == 16
 

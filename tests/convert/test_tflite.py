@@ -6,13 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.compiled_model import CompiledModel
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
+from convert import tflite
+from convert.card import read_card
+from convert.precision import find_precision
+from convert.quantize import quantize
 from convert.tflite import (
+    Deferred,
     attach_metadata,
     constants,
     find_metadata,
+    op_kind,
     read_flatbuffer,
     write_flatbuffer,
 )
@@ -89,3 +97,120 @@ def test_no_damaged_byte_ends_in_another_error(tmp_path: Path, write_tflite: Wri
             except BadInputError:
                 refused += 1
     assert refused > len(whole) // 4
+
+
+@pytest.fixture
+def written_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write every file as large ones are written."""
+    monkeypatch.setattr(tflite, "_SMALLEST_OUTSIDE", 0)
+    monkeypatch.setattr(tflite, "_SMALLEST_BUFFER_OUTSIDE", 1)
+
+
+@pytest.mark.usefixtures("written_outside")
+def test_constants_behind_the_flatbuffer_are_read_as_they_were_written(
+    tmp_path: Path, write_tflite: WriteTflite
+) -> None:
+    rng = np.random.default_rng(0)
+    written = {name: rng.standard_normal(size, dtype=np.float32) for name, size in _SIZES.items()}
+    path = write_tflite(tmp_path / "a.tflite", written)
+    for _ in range(2):  # written anew from its own map
+        model = read_flatbuffer(path)
+        attach_metadata(model, "note", b"kept")
+        write_flatbuffer(model, path)
+    model = read_flatbuffer(path)
+    read = {constant.name: constant.values for constant in constants(model)}
+    assert read.keys() == written.keys()
+    assert all(np.array_equal(read[name], values) for name, values in written.items())
+    assert find_metadata(model, "note") == b"kept"
+    content = path.read_bytes()
+    assert all(content.find(values.tobytes()) % 16 == 0 for values in written.values())
+
+
+_SIZES = {"one": 1, "odd": 1001, "even": 4096}
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("block", [1, 5000, 1 << 20])
+def test_deferred_values_are_computed_in_order(
+    *,
+    tmp_path: Path,
+    write_tflite: WriteTflite,
+    monkeypatch: pytest.MonkeyPatch,
+    outside: bool,
+    block: int,
+) -> None:
+    values = np.arange(50 * 3 * 20, dtype=np.float32).reshape(50, 3, 20)
+    path = write_tflite(tmp_path / "a.tflite", {"weight": np.zeros_like(values)})
+    monkeypatch.setattr(tflite, "_SMALLEST_OUTSIDE", 0 if outside else 1 << 30)
+    monkeypatch.setattr(tflite, "_BLOCK", block)
+    model = read_flatbuffer(path)
+    deferred = Deferred(values.shape, values.dtype, lambda rows: values[rows])
+    model.buffers[model.subgraphs[0].tensors[0].buffer].data = deferred
+    write_flatbuffer(model, path)
+    (constant,) = constants(read_flatbuffer(path))
+    assert np.array_equal(constant.values, values)
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("written_outside")
+def test_a_file_written_so_runs_everywhere_and_is_quantized_with_its_metadata(
+    generator_tflites: dict[str, Path], tmp_path: Path
+) -> None:
+    usual, outside = generator_tflites["fp32"], tmp_path / "outside.tflite"
+    write_flatbuffer(read_flatbuffer(usual), outside)
+    latent = np.random.default_rng(0).standard_normal((1, 100), dtype=np.float32)
+    expected = _interpreted(usual, latent)
+    assert np.array_equal(_interpreted(outside, latent), expected)
+    compiled = CompiledModel.from_file(str(outside))
+    inputs, outputs = compiled.create_input_buffers(0), compiled.create_output_buffers(0)
+    inputs[0].write(latent)
+    compiled.run_by_index(0, inputs, outputs)
+    out = outputs[0].read(expected.size, np.float32).reshape(expected.shape)
+    np.testing.assert_allclose(out, expected, atol=1e-6)
+
+    quantize(outside, find_precision("int8-dynamic"), tmp_path / "int8.tflite")
+    assert read_card(tmp_path / "int8.tflite") == read_card(usual)
+    assert np.abs(_interpreted(tmp_path / "int8.tflite", latent) - expected).mean() < 0.05
+
+
+def _interpreted(path: Path, latent: NDArray[np.float32]) -> NDArray[np.float32]:
+    (image,) = Interpreter(str(path)).get_signature_runner()(latent=latent).values()
+    values: NDArray[np.float32] = image
+    return values
+
+
+@pytest.mark.full_scale
+def test_a_file_beyond_2_gib_is_written_in_little_memory_and_runs(
+    generator_tflites: dict[str, Path], tmp_path: Path
+) -> None:
+    """The generator's first layer blown up: a Linear of 24000 x 24000, each row its number."""
+    size = 24000
+    model = read_flatbuffer(generator_tflites["fp32"])
+    (subgraph,) = model.subgraphs
+    linear = next(op for op in subgraph.operators if op_kind(model, op) == "FULLY_CONNECTED")
+    subgraph.operators = [linear]
+    subgraph.outputs = linear.outputs
+    model.signatureDefs[0].outputs[0].tensorIndex = linear.outputs[0]
+    x, weight, bias = (subgraph.tensors[index] for index in linear.inputs)
+    y = subgraph.tensors[linear.outputs[0]]
+    x.shape, weight.shape, bias.shape, y.shape = [1, size], [size, size], [size], [1, size]
+    linear.builtinOptions.fusedActivationFunction = 0
+    numbers = np.arange(size, dtype=np.float32)
+    model.buffers[weight.buffer].data = Deferred(
+        (size, size),
+        np.dtype(np.float32),
+        lambda rows: np.repeat(numbers[rows, None], size, axis=1),
+    )
+    model.buffers[bias.buffer].data = np.zeros(size, np.float32).view(np.uint8)
+    before = _anonymous_mib()
+    write_flatbuffer(model, tmp_path / "large.tflite")
+    assert _anonymous_mib() - before < 64
+    assert (tmp_path / "large.tflite").stat().st_size > 2 << 30
+    latent = np.full((1, size), 1 / size, dtype=np.float32)
+    out = _interpreted(tmp_path / "large.tflite", latent)
+    np.testing.assert_allclose(out[0], numbers, rtol=1e-4)
+
+
+def _anonymous_mib() -> float:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024

@@ -205,8 +205,14 @@ def test_a_file_is_what_its_card_says_whatever_its_name(
     assert identify(path, model="gan-generator", precision="int8").card is not None
     with pytest.raises(UsageError, match="its card says precision 'int8-dynamic', not 'fp32'"):
         identify(path, precision="fp32")
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from dataclasses import replace\n"
+        "from wrappers.gan_generator import SPEC\n"
+        "OTHER = replace(SPEC, name='detector')\n"
+    )
     with pytest.raises(UsageError, match="its card says model 'gan-generator', not 'detector'"):
-        identify(path, model="detector")
+        identify(path, model=f"{own}:OTHER")
 
 
 @pytest.mark.integration

@@ -1,0 +1,118 @@
+"""Opening a checkpoint of any form and size without reading its tensors. Needs no torch."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.disk_tensor import DiskTensor, Extent
+from checkpoints.manifest import ITEM_SIZES, Manifest, StoredTensor
+from checkpoints.nodes import decode
+from checkpoints.safetensors_file import SUFFIX, read_safetensors
+from checkpoints.torch_file import read_torch_file
+from chunkport.errors import BadInputError
+
+_MAX_DEPTH = 100
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds, its tensors left on disk.
+
+    Attributes:
+        path: as given.
+        contents: nested dictionaries as they were saved, a `DiskTensor` for each tensor, plain
+            values as they are.
+    """
+
+    path: Path
+    contents: Mapping[str, Any]
+
+    def tensors(self) -> dict[str, DiskTensor]:
+        """Every tensor in nested dictionaries and lists, by the keys on the way joined by `/`.
+
+        Raises:
+            BadInputError: containers nested without end.
+        """
+        return dict(self._walk(self.contents, ()))
+
+    def _walk(self, value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, DiskTensor]]:
+        if isinstance(value, DiskTensor):
+            yield "/".join(path), value
+        elif len(path) > _MAX_DEPTH:
+            raise BadInputError(f"{self.path}: containers nested deeper than {_MAX_DEPTH}")
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                yield from self._walk(item, (*path, str(key)))
+        elif isinstance(value, list | tuple):
+            for index, item in enumerate(value):
+                yield from self._walk(item, (*path, str(index)))
+
+
+def open_checkpoint(path: Path | str) -> Checkpoint:
+    """Open a .pth of torch.save, a checkpoint in chunks, or a .safetensors file.
+
+    Takes memory for the names, not for the tensors. Runs no code of the file. The bytes of the
+    tensors are checked when they are read, not here.
+
+    Raises:
+        BadInputError: there is no such checkpoint, it is damaged, its pickle asks for more than
+            tensors and plain values, or it is no dictionary.
+    """
+    path = Path(path)
+    with opened(path) as checkpoint:
+        if checkpoint.manifest is not None:
+            contents = _chunked(checkpoint, checkpoint.manifest)
+        else:
+            file = checkpoint.file(checkpoint.layout.main_name)
+            read = read_safetensors if file.suffix == SUFFIX else read_torch_file
+            contents = read(file)
+    if not isinstance(contents, Mapping):
+        raise BadInputError(
+            f"{path}: holds a {type(contents).__name__}, not a dictionary; save a state dict"
+        )
+    return Checkpoint(path, contents)
+
+
+def _chunked(checkpoint: OpenCheckpoint, manifest: Manifest) -> Any:
+    refuse_missing_chunks(checkpoint, manifest)
+    files = [checkpoint.file(chunk.filename) for chunk in manifest.chunks]
+    tensors = [_stored(tensor, files) for tensor in manifest.tensors]
+
+    def numbered(node: Mapping[str, Any]) -> DiskTensor:
+        if type(node["index"]) is not int or node["index"] < 0:
+            raise ValueError(f"no tensor number {node['index']!r}")
+        return tensors[node["index"]]
+
+    special = {"tensor": numbered, "array": numbered, "size": _sizes, "scalar": _scalar}
+    try:
+        return decode(manifest.tree, special)
+    except BadInputError as error:
+        raise BadInputError(f"{checkpoint.layout.manifest}: {error}; save it again") from error
+
+
+def _sizes(node: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(node["items"])
+
+
+def _scalar(node: Mapping[str, Any]) -> Any:
+    """A NumPy number as Python's own."""
+    import numpy as np
+
+    if node["dtype"] not in ITEM_SIZES:
+        raise ValueError(f"no number of type {node['dtype']!r:.40}")
+    return np.frombuffer(bytes.fromhex(node["hex"]), node["dtype"])[0].item()
+
+
+def _stored(tensor: StoredTensor, files: list[Path]) -> DiskTensor:
+    extents = tuple(
+        Extent(
+            files[piece.chunk_id],
+            piece.offset,
+            (piece.stop - piece.start) * tensor.item_size,
+            piece.crc32,
+        )
+        for piece in tensor.pieces
+    )
+    return DiskTensor(tensor.dtype, tensor.shape, extents)

@@ -1,0 +1,68 @@
+"""Saving a checkpoint whose tensors are not in memory. Needs no torch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checkpoints.archive_writing import TensorSource, write_archive, write_members
+from checkpoints.checked_file import new_file
+from checkpoints.layout import layout_to_write
+from checkpoints.nodes import TAG, Json, Leaf, Leaves, encode, refusal
+from checkpoints.nodes import Path as Keys
+from checkpoints.plan import PlannedChunk
+from checkpoints.saving import SavedCheckpoint, announce_on_stderr, cap_in_bytes, save
+
+
+def save_streamed(
+    contents: Mapping[str, Any],
+    path: Path | str,
+    max_chunk_mb: float | None = None,
+    *,
+    announce: Callable[[str], None] = announce_on_stderr,
+) -> SavedCheckpoint:
+    """Save nested containers with a `TensorSource` for each tensor, in constant memory.
+
+    What is written, and what is promised about crashes, is as with `save_model_chunked`; without a
+    `max_chunk_mb` (MiB) one file holds all. A source that occurs twice is written once.
+
+    Raises:
+        UsageError: a value that is not stored, a name, cap or folder that cannot serve, or a full
+            disk.
+        BadInputError: a source whose bytes are damaged, or the journal of an interrupted save is.
+    """
+    layout = layout_to_write(path)
+    cap_bytes = None if max_chunk_mb is None else cap_in_bytes(max_chunk_mb)
+    leaves = Leaves[TensorSource]()
+
+    def special(value: Any, keys: Keys) -> Json:
+        if not isinstance(value, TensorSource):
+            raise refusal(keys, f"a value of type {type(value).__qualname__}")
+        number = leaves.number(value, value.dtype, value.shape, value, keys)
+        return {TAG: "tensor", "index": number}
+
+    tree = encode(contents, special)
+    return save(_Streamed(contents, tree, leaves.found), layout, cap_bytes, announce)
+
+
+@dataclass(frozen=True)
+class _Streamed:
+    contents: Mapping[str, Any]
+    tree: Json
+    leaves: Sequence[Leaf[TensorSource]]
+
+    @property
+    def tools(self) -> Mapping[str, str]:
+        return {}
+
+    def write_whole(self, target: Path) -> int:
+        with new_file(target, sums=False) as file:
+            write_members(dict(self.contents), file)
+        return file.size_bytes
+
+    def write_chunk(self, planned: PlannedChunk, target: Path) -> tuple[int, int]:
+        pieces: dict[str, TensorSource] = {}
+        for part in planned.slices:
+            leaf = self.leaves[part.index]
+            pieces[leaf.name] = leaf.tensor.part(part.start, part.shape_of(leaf.shape))
+        return write_archive(pieces, target)

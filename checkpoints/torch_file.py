@@ -1,0 +1,148 @@
+"""What a .pth that torch.save wrote holds, found without torch and without reading a tensor."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checkpoints.archive import Record, read_record, records
+from checkpoints.disk_tensor import DiskTensor, Extent, is_row_major, reach
+from checkpoints.inert_pickle import Name, Vocabulary, read_pickle, unreadable
+from checkpoints.manifest import ITEM_SIZES
+from chunkport.errors import BadInputError
+
+_MAX_PICKLE_BYTES = 64 << 20
+_MAX_DIMS = 64
+
+STORAGE_TYPES: Mapping[str, str] = {
+    "float32": "torch.FloatStorage",
+    "float64": "torch.DoubleStorage",
+    "float16": "torch.HalfStorage",
+    "bfloat16": "torch.BFloat16Storage",
+    "int64": "torch.LongStorage",
+    "int32": "torch.IntStorage",
+    "int16": "torch.ShortStorage",
+    "int8": "torch.CharStorage",
+    "uint8": "torch.ByteStorage",
+    "bool": "torch.BoolStorage",
+    "complex64": "torch.ComplexFloatStorage",
+    "complex128": "torch.ComplexDoubleStorage",
+}
+"""PyTorch's class of a storage, by the type of its elements."""
+
+UNTYPED_STORAGE = "torch.storage.UntypedStorage"
+"""Holds the types that have no storage of their own."""
+
+_DTYPES = {storage: dtype for dtype, storage in STORAGE_TYPES.items()}
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """A storage that the pickle points to; its type is None where each tensor tells its own."""
+
+    dtype: str | None
+    extent: Extent
+
+
+def read_torch_file(file: Path) -> Any:
+    """The value that was saved, with a `DiskTensor` for every tensor.
+
+    Raises:
+        BadInputError: no such archive, damaged, or with a pickle that asks for more than tensors
+            and plain values.
+    """
+    members = records(file)
+    if "data.pkl" not in members:
+        raise BadInputError(
+            f"{file}: a zip archive without a data.pkl, so torch.save did not write it; give the "
+            "checkpoint itself"
+        )
+    _check_byte_order(file, members)
+    pickled = members["data.pkl"]
+    if pickled.size_bytes > _MAX_PICKLE_BYTES:
+        raise unreadable(file, f"larger than {_MAX_PICKLE_BYTES >> 20} MiB")
+
+    def storage(identity: Any) -> _Storage:
+        return _storage(file, members, identity)
+
+    return read_pickle(read_record(file, pickled), _VOCABULARY, storage, file)
+
+
+def _check_byte_order(file: Path, members: Mapping[str, Record]) -> None:
+    member = members.get("byteorder")
+    if member is not None and read_record(file, member) != b"little":
+        raise BadInputError(
+            f"{file}: its numbers are not in little-endian order; save it again on a machine of "
+            "that order"
+        )
+
+
+def _storage(file: Path, members: Mapping[str, Record], identity: Any) -> _Storage:
+    kind, type_name, key, _location, count = identity
+    if kind != "storage" or not isinstance(type_name, Name) or type(key) is not str:
+        raise ValueError("a persistent id that is no storage")
+    dtype = None if type_name.full == UNTYPED_STORAGE else _DTYPES[type_name.full]
+    item_size = 1 if dtype is None else ITEM_SIZES[dtype]
+    member = members.get(f"data/{key}")
+    if member is None:
+        raise ValueError(f"storage {key!r:.40} is not in the archive")
+    if type(count) is not int or count * item_size != member.size_bytes:
+        raise ValueError(
+            f"storage {key!r:.40} should take {item_size} x {count!r:.40} bytes and takes "
+            f"{member.size_bytes}"
+        )
+    return _Storage(dtype, Extent(file, member.offset, member.size_bytes, member.crc32))
+
+
+def _tensor(storage: Any, start: Any, shape: Any, strides: Any, *_flags: Any) -> DiskTensor:
+    if storage.dtype is None:
+        raise ValueError("a tensor without a type")
+    return _placed(storage.dtype, storage.extent, start, shape, strides)
+
+
+def _tensor_of_type(
+    storage: Any, start: Any, shape: Any, strides: Any, _grad: Any, _hooks: Any, dtype: Any, *_: Any
+) -> DiskTensor:
+    return _placed(dtype.full.removeprefix("torch."), storage.extent, start, shape, strides)
+
+
+def _placed(dtype: str, extent: Extent, start: Any, shape: Any, strides: Any) -> DiskTensor:
+    numbers = (start, *shape, *strides)
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError("a tensor whose shape is no list of sizes")
+    shape, strides = tuple(shape), tuple(strides)
+    if len(shape) != len(strides) or len(shape) > _MAX_DIMS:
+        raise ValueError(f"a tensor of {len(shape)} sizes and {len(strides)} strides")
+    extends = reach(shape, strides)
+    if (start + extends) * ITEM_SIZES[dtype] > extent.size_bytes and extends:
+        raise ValueError(f"a tensor of shape {shape} reaches past its {extent.size_bytes} bytes")
+    plain = is_row_major(shape, strides)
+    return DiskTensor(dtype, shape, (extent,), start, None if plain else strides)
+
+
+def _parameter(tensor: Any, *_flags: Any) -> Any:
+    return tensor
+
+
+def _counts(counts: Any = ()) -> dict[Any, Any]:
+    return dict(counts)
+
+
+_VOCABULARY: Vocabulary = {
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _tensor_of_type,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch.Size": tuple,
+    "torch.device": lambda *place: ":".join(map(str, place)),
+    "collections.OrderedDict": OrderedDict,
+    "collections.Counter": _counts,  # schedulers keep their milestones in one
+    "_codecs.encode": lambda text, _encoding: text.encode("latin-1"),  # how protocol 2 has bytes
+    **dict.fromkeys(("builtins.set", "__builtin__.set"), set),
+    **dict.fromkeys(("builtins.complex", "__builtin__.complex"), complex),
+    UNTYPED_STORAGE: None,
+    **dict.fromkeys(_DTYPES),
+    **{f"torch.{dtype}": None for dtype in ITEM_SIZES},
+}

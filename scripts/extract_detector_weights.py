@@ -1,0 +1,91 @@
+"""`chunkport extract-detector-weights`: the detector out of a checkpoint of any size."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chunkport.errors import UsageError
+from scripts._options import CHECKPOINT, chunkport_command
+from scripts._output import Output, megabytes
+
+if TYPE_CHECKING:
+    from checkpoints.archive_writing import TensorSource
+    from checkpoints.disk_tensor import DiskTensor
+
+_MIB = 1 << 20
+
+
+@chunkport_command("extract-detector-weights")
+@click.argument("checkpoint", type=CHECKPOINT)
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The detector's own checkpoint, a .pth.",
+)
+@click.option("--chunk", is_flag=True, help="Write it in chunks, none above the cap.")
+@click.option(
+    "--max-chunk-mb",
+    type=float,
+    default=90.0,
+    help="With --chunk: the cap on every file, in MiB.",
+)
+@click.option("--force", is_flag=True, help="Replace a checkpoint that is already there.")
+def command(
+    output: Output, checkpoint: Path, target: Path, chunk: bool, max_chunk_mb: float, force: bool
+) -> None:
+    """Copy the watermark detector, and only it, out of CHECKPOINT.
+
+    CHECKPOINT is the .pth of a whole model or of a training run, in chunks or not, or a
+    .safetensors. Only the detector's bytes are read, each checked against its CRC-32, in memory
+    that does not grow with the file; no code of the file is run.
+    """
+    from checkpoints.layout import layout_of
+    from checkpoints.lazy import open_checkpoint
+    from checkpoints.streamed_writer import save_streamed
+    from wrappers.detector_weights import PREFIX, find_detector
+
+    if not force and (target.exists() or layout_of(target).manifest.exists()):
+        raise UsageError(f"{target}: already there; add --force to replace")
+    detector = find_detector(open_checkpoint(checkpoint))
+    named = {f"{PREFIX}{name}": tensor for name, tensor in detector.tensors.items()}
+    total = sum(tensor.size_bytes for tensor in named.values())
+    with output.progress("extracting MiB", total=round(total / _MIB)) as advance:
+        contents: dict[str, Any] = {"model": _sources(named, advance)}
+        if detector.args is not None:
+            contents["args"] = detector.args
+        saved = save_streamed(
+            contents, target, max_chunk_mb if chunk else None, announce=output.note
+        )
+    size = saved.total_bytes
+    files = f"{len(saved.chunk_files)} chunks beside {saved.path}" if chunk else str(saved.path)
+    output.fact("path", str(saved.path))
+    output.fact("chunk_files", [str(file) for file in saved.chunk_files])
+    output.fact("tensors", len(named))
+    output.fact("size_bytes", size, f"{len(named)} tensors, {megabytes(size)}: {files}")
+    output.next_step(f"chunkport convert {shlex.quote(str(saved.path))} --model NAME")
+
+
+def _sources(
+    tensors: "Mapping[str, DiskTensor]", advance: Callable[..., None]
+) -> "dict[str, TensorSource]":
+    """Each tensor as something to be streamed; tied ones stay tied."""
+    from checkpoints.streaming import TensorStream
+
+    stream = TensorStream()
+    made = {
+        tensor: stream.source(tensor, lambda count: advance(count / _MIB))
+        for tensor in dict.fromkeys(tensors.values())
+    }
+    return {name: made[tensor] for name, tensor in tensors.items()}
+
+
+if __name__ == "__main__":
+    from scripts._cli import run
+
+    run(command)
