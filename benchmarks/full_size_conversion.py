@@ -1,4 +1,4 @@
-"""ChunkySeal to .tflite at its full size: python benchmarks/full_size_conversion.py CHECKPOINT.
+"""ChunkySeal to .tflite at its full size: python -m benchmarks.full_size_conversion CHECKPOINT.
 
 Converts in processes of their own, samples their memory, and holds each figure to its target.
 `python benchmarks/made_weights.py chunkyseal -o CHECKPOINT --chunk` makes a checkpoint to convert.
