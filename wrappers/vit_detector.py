@@ -58,7 +58,7 @@ class Places(nn.Module):
         row, column = each[order // size], each[order % size]  # (T, size), one-hot
         own = [place.repeat_interleave(size, dim=1) for place in (row, column)]
         self.own = frozen(torch.cat(own, dim=1))
-        self.gather = frozen(torch.block_diag(each.repeat(1, size), each.repeat(1, size)))
+        self.gather = frozen(torch.kron(torch.eye(2, dtype=dtype), each.repeat(1, size)))
         self.spread = frozen(torch.cat([row, column], dim=1))
 
 

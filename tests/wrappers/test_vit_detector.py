@@ -8,7 +8,6 @@ from torch import nn
 
 from networks.cards import VitEncoder
 from networks.detector import VitDetector
-
 from wrappers.vit_detector import VitForTflite, from_windows, to_windows
 
 ENCODER = VitEncoder(
@@ -70,3 +69,11 @@ def test_no_tensor_has_more_than_four_axes() -> None:
         if isinstance(node.meta.get("val"), torch.Tensor)
     ]
     assert max(ranks) == 4
+
+
+def test_windows_hold_neighbours_and_come_apart_again() -> None:
+    grid = torch.arange(36)[:, None]
+    by_windows = to_windows(grid, grid=6, window=3)
+    assert by_windows[:9, 0].tolist() == [0, 1, 2, 6, 7, 8, 12, 13, 14]
+    assert by_windows[9:12, 0].tolist() == [3, 4, 5]
+    assert torch.equal(from_windows(by_windows, grid=6, window=3), grid)
