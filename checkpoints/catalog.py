@@ -7,10 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from checkpoints.archive import refuse_lfs_pointer
+from checkpoints.first_format import is_older_placeholder
 from checkpoints.journal import current, locked, needs_recovery, recover
 from checkpoints.layout import Layout, layout_of
-from checkpoints.manifest import Manifest
-from checkpoints.parsing import read_manifest
+from checkpoints.manifest import FirstManifest, Manifest
+from checkpoints.parsing import read_first_manifest, read_manifest
 from checkpoints.placeholder import read_placeholder
 from chunkport.errors import BadInputError
 
@@ -21,11 +22,13 @@ class OpenCheckpoint:
 
     Attributes:
         layout: its names.
-        manifest: None when one file holds all.
+        manifest: None when one file holds all, or the manifest is of format 1.0.
+        first: the manifest of format 1.0.
     """
 
     layout: Layout
     manifest: Manifest | None
+    first: FirstManifest | None = None
 
     def file(self, name: str) -> Path:
         """Where the file `name` of this checkpoint is to be read."""
@@ -50,7 +53,7 @@ class CheckpointSummary:
         chunks: the chunk files that the manifest names; empty when not chunked.
         total_bytes: of the files that hold the model: the chunks, or the one file.
         largest_bytes: the largest of them.
-        cap_bytes: the cap it was saved under; None when not chunked.
+        cap_bytes: the cap it was saved under; None when not chunked, or of format 1.0.
     """
 
     path: Path
@@ -67,8 +70,10 @@ class CheckpointSummary:
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[OpenCheckpoint]:
+def opened(path: Path | str, *, mend: bool = True) -> Iterator[OpenCheckpoint]:
     """Find the checkpoint at `path`, finish any interrupted save, and keep writers away.
+
+    Unless asked to `mend`, an interrupted save is left as it lies, and read from there.
 
     Raises:
         BadInputError: there is none, or its parts do not belong together.
@@ -80,12 +85,16 @@ def opened(path: Path | str) -> Iterator[OpenCheckpoint]:
     try:
         if not layout.folder.is_dir():
             raise refuse_missing(path)
-        if needs_recovery(layout):
+        if mend and needs_recovery(layout):
             # a read-only folder cannot be tidied: `current` finds the staged files where they are
             with suppress(OSError), locked(layout.folder, exclusive=True):
                 recover(layout)
         with locked(layout.folder, exclusive=False):
-            yield OpenCheckpoint(layout, _manifest(layout, path))
+            manifest = _manifest(layout, path)
+            if isinstance(manifest, FirstManifest):
+                yield OpenCheckpoint(layout, None, manifest)
+            else:
+                yield OpenCheckpoint(layout, manifest)
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadInputError(
@@ -100,7 +109,7 @@ def list_files(path: Path | str) -> tuple[Path, ...]:
         BadInputError: as `load_model_chunked`; all missing chunks at once.
     """
     with opened(path) as checkpoint:
-        layout, manifest = checkpoint.layout, checkpoint.manifest
+        layout, manifest = checkpoint.layout, checkpoint.manifest or checkpoint.first
         names = [layout.main_name]
         if manifest is not None:
             refuse_missing_chunks(checkpoint, manifest)
@@ -116,7 +125,7 @@ def describe(path: Path | str) -> CheckpointSummary:
         BadInputError: there is none, or its manifest is damaged. Missing chunks are reported.
     """
     with opened(path) as checkpoint:
-        manifest = checkpoint.manifest
+        manifest = checkpoint.manifest or checkpoint.first
         names = [checkpoint.layout.main_name]
         if manifest is not None:
             names = [chunk.filename for chunk in manifest.chunks]
@@ -128,7 +137,7 @@ def describe(path: Path | str) -> CheckpointSummary:
             chunks=files if manifest is not None else (),
             total_bytes=sum(sizes),
             largest_bytes=max(sizes, default=0),
-            cap_bytes=None if manifest is None else manifest.cap_bytes,
+            cap_bytes=checkpoint.manifest.cap_bytes if checkpoint.manifest else None,
         )
 
 
@@ -142,7 +151,7 @@ def refuse_missing(path: Path) -> BadInputError:
     return BadInputError(f"{path}: no such checkpoint; {advice}")
 
 
-def refuse_missing_chunks(checkpoint: OpenCheckpoint, manifest: Manifest) -> None:
+def refuse_missing_chunks(checkpoint: OpenCheckpoint, manifest: Manifest | FirstManifest) -> None:
     """Check that every chunk is there, before any is read.
 
     Raises:
@@ -160,13 +169,15 @@ def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
 
-def _manifest(layout: Layout, asked: Path) -> Manifest | None:
+def _manifest(layout: Layout, asked: Path) -> Manifest | FirstManifest | None:
     """The manifest if the checkpoint is chunked; None if its .pth holds all."""
     main, manifest_file = current(layout, layout.main_name), current(layout, layout.manifest_name)
     if main.is_file():
         refuse_lfs_pointer(main)
         placeholder = read_placeholder(main)
         if placeholder is None:
+            if manifest_file.is_file() and is_older_placeholder(main):
+                return read_first_manifest(manifest_file, layout)
             if asked.name == layout.manifest_name:
                 raise BadInputError(
                     f"{asked}: is not of {layout.main_name} beside it, which holds a whole "
@@ -193,5 +204,6 @@ def _manifest(layout: Layout, asked: Path) -> Manifest | None:
     if main.is_dir():
         raise BadInputError(f"{layout.main}: is a folder; name a checkpoint in it")
     if manifest_file.is_file():
-        return read_manifest(manifest_file, layout)
+        first = read_first_manifest(manifest_file, layout)
+        return first or read_manifest(manifest_file, layout)
     raise refuse_missing(asked)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
 from checkpoints.disk_tensor import DiskTensor, Extent
+from checkpoints.first_format import join
 from checkpoints.manifest import ITEM_SIZES, Manifest, StoredTensor
 from checkpoints.nodes import decode
 from checkpoints.safetensors_file import SUFFIX, read_safetensors
@@ -14,6 +16,7 @@ from checkpoints.torch_file import read_torch_file
 from chunkport.errors import BadInputError
 
 _MAX_DEPTH = 100
+_MAX_VALUES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,23 @@ class Checkpoint:
         Raises:
             BadInputError: containers nested without end.
         """
-        return dict(self._walk(self.contents, ()))
+        return dict(self._walk(self.contents, (), count()))
 
-    def _walk(self, value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, DiskTensor]]:
+    def _walk(
+        self, value: Any, path: tuple[str, ...], visits: Iterator[int]
+    ) -> Iterator[tuple[str, DiskTensor]]:
+        if next(visits) > _MAX_VALUES:  # a few containers, each in the next one twice, suffice
+            raise BadInputError(f"{self.path}: containers hold more than {_MAX_VALUES} values")
         if isinstance(value, DiskTensor):
             yield "/".join(path), value
         elif len(path) > _MAX_DEPTH:
             raise BadInputError(f"{self.path}: containers nested deeper than {_MAX_DEPTH}")
         elif isinstance(value, Mapping):
             for key, item in value.items():
-                yield from self._walk(item, (*path, str(key)))
+                yield from self._walk(item, (*path, str(key)), visits)
         elif isinstance(value, list | tuple):
             for index, item in enumerate(value):
-                yield from self._walk(item, (*path, str(index)))
+                yield from self._walk(item, (*path, str(index)), visits)
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:
@@ -62,12 +69,20 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     with opened(path) as checkpoint:
-        if checkpoint.manifest is not None:
-            contents = _chunked(checkpoint, checkpoint.manifest)
-        else:
-            file = checkpoint.file(checkpoint.layout.main_name)
-            read = read_safetensors if file.suffix == SUFFIX else read_torch_file
-            contents = read(file)
+        return contents_of(checkpoint, path)
+
+
+def contents_of(checkpoint: OpenCheckpoint, path: Path) -> Checkpoint:
+    """As `open_checkpoint`, of a checkpoint that was found at `path`."""
+    if checkpoint.manifest is not None:
+        contents = _chunked(checkpoint, checkpoint.manifest)
+    elif checkpoint.first is not None:
+        refuse_missing_chunks(checkpoint, checkpoint.first)
+        contents = join(checkpoint, checkpoint.first, read_torch_file)
+    else:
+        file = checkpoint.file(checkpoint.layout.main_name)
+        read = read_safetensors if file.suffix == SUFFIX else read_torch_file
+        contents = read(file)
     if not isinstance(contents, Mapping):
         raise BadInputError(
             f"{path}: holds a {type(contents).__name__}, not a dictionary; save a state dict"

@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +15,12 @@ from checkpoints.layout import Layout
 from checkpoints.manifest import (
     FORMAT_VERSION,
     ITEM_SIZES,
+    MAX_BYTES,
+    MAX_DIMS,
+    MAX_MANIFEST_BYTES,
     Chunk,
+    FirstChunk,
+    FirstManifest,
     Manifest,
     Piece,
     StoredTensor,
@@ -21,8 +28,9 @@ from checkpoints.manifest import (
 )
 from chunkport.errors import BadInputError
 
-_MAX_MANIFEST_BYTES = 256 << 20
-_MAX_BYTES = 1 << 62  # of one tensor; torch counts in signed 64-bit integers
+_FIRST_KEYS = frozenset(
+    ["version", "is_chunked", "total_size_mb", "total_chunks", "state_dicts", "chunk_files"]
+)
 _T = TypeVar("_T")
 
 
@@ -39,20 +47,52 @@ def read_manifest(file: Path, layout: Layout) -> Manifest:
     Raises:
         BadInputError: damaged, of another version or another checkpoint, or inconsistent.
     """
-    refuse_lfs_pointer(file)
-    try:
-        document = _document(file)
+    with _named(layout.manifest):
+        document = read_document(file)
         _check_version(document, layout.manifest)
         return _manifest(document, layout)
+
+
+def read_first_manifest(file: Path, layout: Layout) -> FirstManifest | None:
+    """As `read_manifest`, for one that has the keys of format 1.0 alone; else None.
+
+    Raises:
+        BadInputError: damaged, or of another checkpoint.
+    """
+    with _named(layout.manifest):
+        document = read_document(file)
+        if not document.keys() <= _FIRST_KEYS or document.get("version") != "1.0":
+            return None
+        entries = _chunk_entries(document)
+        chunks = tuple(
+            FirstChunk(
+                filename=_filename(entry, chunk_id, layout),
+                state_dict=_get(entry, "state_dict", str, f"chunk_files[{chunk_id}]"),
+            )
+            for chunk_id, entry in enumerate(entries)
+        )
+        unheld = _get(document, "state_dicts", dict).keys() - {chunk.state_dict for chunk in chunks}
+        if unheld:
+            raise _Fault(f"state_dicts: no chunk holds {min(unheld)!r:.80}")
+        return FirstManifest(chunks)
+
+
+@contextmanager
+def _named(manifest: Path) -> Iterator[None]:
+    """Give a fault the name of its file."""
+    try:
+        yield
     except _Fault as fault:
         raise BadInputError(
-            f"{layout.manifest}: damaged manifest: {fault}; restore it together with its chunks"
+            f"{manifest}: damaged manifest: {fault}; restore it together with its chunks"
         ) from fault
 
 
-def _document(file: Path) -> dict[str, Any]:
-    if file.stat().st_size > _MAX_MANIFEST_BYTES:
-        raise _Fault(f"larger than {_MAX_MANIFEST_BYTES >> 20} MiB")
+def read_document(file: Path) -> dict[str, Any]:
+    """The JSON of a manifest that `read_manifest` takes, as it stands."""
+    refuse_lfs_pointer(file)
+    if file.stat().st_size > MAX_MANIFEST_BYTES:
+        raise _Fault(f"larger than {MAX_MANIFEST_BYTES >> 20} MiB")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -97,14 +137,10 @@ def _check_version(document: dict[str, Any], file: Path) -> None:
 
 
 def _manifest(document: dict[str, Any], layout: Layout) -> Manifest:
-    if _get(document, "is_chunked", bool) is not True:
-        raise _Fault("is_chunked: expected true")
     if _get(document, "byte_order", str) != "little":
         raise _Fault("byte_order: expected 'little'")
-    entries = _objects(document, "chunk_files")
+    entries = _chunk_entries(document)
     chunks = tuple(_chunk(entry, i, layout) for i, entry in enumerate(entries))
-    if _get(document, "total_chunks", int) != len(chunks):
-        raise _Fault(f"total_chunks: expected {len(chunks)}, the length of chunk_files")
     tensors = tuple(
         _tensor(entry, f"tensors[{i}]", chunks)
         for i, entry in enumerate(_objects(document, "tensors"))
@@ -113,8 +149,8 @@ def _manifest(document: dict[str, Any], layout: Layout) -> Manifest:
     if _get(document, "manifest_crc32", str) != document_crc32(document):
         raise _Fault("its contents do not match manifest_crc32, so it was altered")
     return Manifest(
-        save_id=_get(document, "save_id", str),
-        cap_bytes=_get(document, "cap_bytes", int),
+        save_id=_hexadecimal(document, "save_id", 16),
+        cap_bytes=_count(_get(document, "cap_bytes", int), "cap_bytes"),
         created=_get(document, "created", str),
         tools=_get(document, "tools", dict),
         chunks=chunks,
@@ -123,7 +159,16 @@ def _manifest(document: dict[str, Any], layout: Layout) -> Manifest:
     )
 
 
-def _chunk(entry: dict[str, Any], chunk_id: int, layout: Layout) -> Chunk:
+def _chunk_entries(document: dict[str, Any]) -> list[dict[str, Any]]:
+    if _get(document, "is_chunked", bool) is not True:
+        raise _Fault("is_chunked: expected true")
+    entries = _objects(document, "chunk_files")
+    if _get(document, "total_chunks", int) != len(entries):
+        raise _Fault(f"total_chunks: expected {len(entries)}, the length of chunk_files")
+    return entries
+
+
+def _filename(entry: dict[str, Any], chunk_id: int, layout: Layout) -> str:
     where = f"chunk_files[{chunk_id}]"
     if _get(entry, "chunk_id", int, where) != chunk_id:
         raise _Fault(f"{where}.chunk_id: expected {chunk_id}")
@@ -133,11 +178,17 @@ def _chunk(entry: dict[str, Any], chunk_id: int, layout: Layout) -> Chunk:
             f"{where}.filename: {filename!r:.80} is not {layout.chunk_name(chunk_id)!r}; "
             "files of a checkpoint keep its name and folder"
         )
+    return filename
+
+
+def _chunk(entry: dict[str, Any], chunk_id: int, layout: Layout) -> Chunk:
+    where = f"chunk_files[{chunk_id}]"
     return Chunk(
-        filename=filename,
+        filename=_filename(entry, chunk_id, layout),
         size_bytes=_count(_get(entry, "size_bytes", int, where), f"{where}.size_bytes"),
         crc32=_crc32(entry, where),
         state_dict=_get(entry, "state_dict", str, where),
+        sha256=_hexadecimal(entry, "sha256", 64, where) if "sha256" in entry else None,
     )
 
 
@@ -146,8 +197,11 @@ def _tensor(entry: dict[str, Any], where: str, chunks: Sequence[Chunk]) -> Store
     dtype = _get(entry, "dtype", str, where)
     if dtype not in ITEM_SIZES:
         raise _Fault(f"{where}.dtype: unknown type {dtype!r:.40} of {path!r:.200}")
-    shape = tuple(_count(size, f"{where}.shape") for size in _get(entry, "shape", list, where))
-    if math.prod(max(size, 1) for size in shape) * ITEM_SIZES[dtype] > _MAX_BYTES:
+    sizes = _get(entry, "shape", list, where)
+    if len(sizes) > MAX_DIMS:
+        raise _Fault(f"{where}.shape: {path!r:.200} has more than {MAX_DIMS} dimensions")
+    shape = tuple(_count(size, f"{where}.shape") for size in sizes)
+    if math.prod(max(size, 1) for size in shape) * ITEM_SIZES[dtype] > MAX_BYTES:
         raise _Fault(f"{where}.shape: {path!r:.200} is larger than any memory")
     tensor = StoredTensor(path, dtype, shape, ())
     pieces = tuple(
@@ -213,14 +267,18 @@ def _objects(entry: dict[str, Any], key: str, where: str = "") -> list[dict[str,
 
 
 def _count(value: Any, where: str) -> int:
-    if type(value) is not int or not 0 <= value <= _MAX_BYTES:
+    if type(value) is not int or not 0 <= value <= MAX_BYTES:
         raise _Fault(f"{where}: expected a size, found {value!r:.40}")
     return value
 
 
 def _crc32(entry: dict[str, Any], where: str) -> int:
-    digits = _get(entry, "crc32", str, where)
-    try:
-        return int(digits, 16)
-    except ValueError as error:
-        raise _Fault(f"{where}.crc32: {digits!r:.40} is not hexadecimal") from error
+    return int(_hexadecimal(entry, "crc32", 8, where), 16)
+
+
+def _hexadecimal(entry: dict[str, Any], key: str, length: int, where: str = "") -> str:
+    digits = _get(entry, key, str, where)
+    if not re.fullmatch(f"[0-9a-f]{{{length}}}", digits):
+        name = f"{where}.{key}".lstrip(".")
+        raise _Fault(f"{name}: {digits!r:.40} is not hexadecimal of {length} digits")
+    return digits

@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 
-from checkpoints.archive import damaged, damaged_member, records, refuse_lfs_pointer
+from checkpoints.archive import damaged, damaged_member, refuse_lfs_pointer, wrong_chunk
 from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.first_format import join
 from checkpoints.inert_pickle import unreadable, unsafe
-from checkpoints.manifest import Chunk, Manifest, Piece
+from checkpoints.manifest import Manifest, Piece
 from checkpoints.memory import TORCH_DTYPES, bytes_of
 from checkpoints.restoring import restore, revive
 from checkpoints.streaming import BLOCK, pass_over, read_into
+from checkpoints.torch_file import read_torch_file
 from chunkport.errors import BadInputError, UsageError
 
 
@@ -33,6 +35,9 @@ def load_model_chunked(path: Path | str, device: torch.device | str = "cpu") -> 
     """
     target = _device(device)
     with opened(path) as checkpoint:
+        if checkpoint.first is not None:
+            refuse_missing_chunks(checkpoint, checkpoint.first)
+            return join(checkpoint, checkpoint.first, lambda file: _load_whole(file, target))
         if checkpoint.manifest is None:
             return _load_whole(checkpoint.file(checkpoint.layout.main_name), target)
         return _load_chunks(checkpoint, checkpoint.manifest, target)
@@ -56,7 +61,11 @@ def _load_chunks(
         refuse_lfs_pointer(file)
         size = file.stat().st_size
         if size != chunk.size_bytes:
-            raise _wrong_chunk(checkpoint, chunk, file, f"{size} bytes, not {chunk.size_bytes}")
+            raise wrong_chunk(
+                checkpoint.layout.folder / chunk.filename,
+                file,
+                f"{size} bytes, not {chunk.size_bytes}",
+            )
     tensors = [
         torch.empty(stored.shape, dtype=TORCH_DTYPES[stored.dtype], device=device)
         for stored in manifest.tensors
@@ -68,7 +77,11 @@ def _load_chunks(
     for chunk, file, placed in zip(manifest.chunks, files, contents, strict=True):
         placed.sort(key=lambda entry: entry.piece.offset)
         if _fill(placed, file, chunk.size_bytes) != chunk.crc32:
-            raise _wrong_chunk(checkpoint, chunk, file, "a CRC-32 that is not the manifest's")
+            raise wrong_chunk(
+                checkpoint.layout.folder / chunk.filename,
+                file,
+                "a CRC-32 that is not the manifest's",
+            )
     try:
         loaded = restore(manifest.tree, tensors)
     except BadInputError as error:
@@ -102,30 +115,15 @@ def _fill(placed: Sequence[_Placed], file: Path, size_bytes: int) -> int:
         return pass_over(stream, size_bytes - position, scratch, crc32)
 
 
-def _wrong_chunk(checkpoint: OpenCheckpoint, chunk: Chunk, file: Path, found: str) -> BadInputError:
-    """Tell a damaged chunk from a sound one of another save: torch's own checksums know."""
-    try:
-        sound = damaged_member(file) is None
-    except BadInputError:
-        sound = False
-    place = checkpoint.layout.folder / chunk.filename
-    if not sound:
-        return BadInputError(f"{place}: damaged ({found}); restore this chunk from a copy")
-    return BadInputError(
-        f"{place}: not the chunk that the manifest was saved with ({found}), though sound in "
-        "itself: it is from another save; restore all files of one save"
-    )
-
-
 def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
-    records(file)
+    read_torch_file(file)  # refuses what torch would be led astray by, or never finish
     member = damaged_member(file)
     if member is not None:
         raise damaged(file, member)
     try:
         loaded = torch.load(file, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise _unsafe(file, str(error)) from error
+        raise _refused(file, str(error)) from error
     except (
         RuntimeError,
         EOFError,
@@ -144,9 +142,14 @@ def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
         raise BadInputError(f"{file}: holds containers nested too deeply") from error
 
 
-def _unsafe(file: Path, message: str) -> BadInputError:
+def _refused(file: Path, message: str) -> BadInputError:
+    """What torch found in the pickle, without its advice to load the file in an unsafe way."""
     asked = re.search(r"GLOBAL (\S+)", message) or re.search(r"global[: ]+(\S+)", message)
-    return unsafe(file, asked.group(1) if asked else re.sub(r"\s+", " ", message)[:200])
+    if asked:
+        return unsafe(file, asked.group(1))
+    found = message.partition("WeightsUnpickler error:")[2] or message
+    reason = " ".join(found.partition("Check the documentation")[0].split())
+    return unreadable(file, reason[:200])
 
 
 def _as_dictionary(loaded: Any, file: Path) -> dict[str, Any]:

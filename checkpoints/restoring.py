@@ -36,10 +36,10 @@ def revive(value: Any) -> Any:
     """Replace the dictionaries that stand for NumPy values, in containers at any depth.
 
     Raises:
-        BadInputError: such a dictionary is malformed, or containers hold themselves.
+        BadInputError: such a dictionary is malformed, or containers are nested too deeply.
     """
     try:
-        return _revived(value)
+        return _revived(value, {})
     except MALFORMED as error:
         reason = str(error).partition("\n")[0]
         raise BadInputError(f"its NumPy values cannot be rebuilt ({reason})") from error
@@ -75,19 +75,30 @@ class _Restorer:
         return _numpy_scalar(node["dtype"], node["hex"])
 
 
-def _revived(value: Any) -> Any:
+def _revived(value: Any, met: dict[int, tuple[Any, Any]]) -> Any:
+    """`met` has each container that was met before, kept alive, and what became of it."""
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if id(value) in met:
+        return met[id(value)][1]
+    met[id(value)] = value, value
     if isinstance(value, dict):
         if PORTABLE in value:
-            if value[PORTABLE] == "array":
-                return value["tensor"].numpy(force=True)
-            return _numpy_scalar(value["dtype"], value["hex"])
-        for key, item in value.items():
-            value[key] = _revived(item)
+            met[id(value)] = value, _numpy_value(value)
+        else:
+            for key, item in value.items():
+                value[key] = _revived(item, met)
     elif isinstance(value, list):
-        value[:] = map(_revived, value)
+        value[:] = [_revived(item, met) for item in value]
     elif type(value) is tuple:
-        return tuple(map(_revived, value))
-    return value
+        met[id(value)] = value, tuple(_revived(item, met) for item in value)
+    return met[id(value)][1]
+
+
+def _numpy_value(node: dict[Any, Any]) -> Any:
+    if node[PORTABLE] == "array":
+        return node["tensor"].numpy(force=True)
+    return _numpy_scalar(node["dtype"], node["hex"])
 
 
 def _numpy_scalar(dtype: Any, digits: Any) -> np.generic:

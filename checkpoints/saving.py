@@ -16,7 +16,16 @@ from checkpoints.archive import records
 from checkpoints.archive_writing import write_archive
 from checkpoints.journal import Commit, commit, locked, recover
 from checkpoints.layout import Layout
-from checkpoints.manifest import ITEM_SIZES, MIB, Chunk, Manifest, Piece, StoredTensor, to_text
+from checkpoints.manifest import (
+    ITEM_SIZES,
+    MAX_MANIFEST_BYTES,
+    MIB,
+    Chunk,
+    Manifest,
+    Piece,
+    StoredTensor,
+    to_text,
+)
 from checkpoints.nodes import Json, Leaf
 from checkpoints.placeholder import Placeholder, placeholder_contents
 from checkpoints.plan import Item, PlannedChunk, plan_chunks
@@ -199,10 +208,11 @@ def _item(leaf: Leaf[Any]) -> Item:
 
 def _write_manifest(layout: Layout, manifest: Manifest) -> None:
     text = to_text(manifest).encode("ascii")
-    if len(text) > manifest.cap_bytes:
+    limit = min(manifest.cap_bytes, MAX_MANIFEST_BYTES)
+    if len(text) > limit:
         raise UsageError(
             f"{layout.manifest}: would take {len(text) / MIB:.2f}MB, more than the cap of "
-            f"{manifest.cap_bytes / MIB:g}MB; raise max_chunk_mb, or turn long lists into tensors"
+            f"{limit / MIB:g}MB; raise max_chunk_mb, or turn long lists into tensors"
         )
     with layout.staged(layout.manifest_name, manifest.save_id).open("xb") as file:
         file.write(text)

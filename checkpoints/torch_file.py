@@ -8,12 +8,12 @@ from typing import Any
 
 from checkpoints.archive import Record, read_record, records
 from checkpoints.disk_tensor import DiskTensor, Extent, is_row_major, reach
-from checkpoints.inert_pickle import Name, Vocabulary, read_pickle, unreadable
-from checkpoints.manifest import ITEM_SIZES
+from checkpoints.inert_pickle import Name, Vocabulary, bounded_key, read_pickle, unreadable
+from checkpoints.manifest import ITEM_SIZES, MAX_BYTES, MAX_DIMS
 from chunkport.errors import BadInputError
 
 _MAX_PICKLE_BYTES = 64 << 20
-_MAX_DIMS = 64
+_BYTE_ORDER = b"little"
 
 STORAGE_TYPES: Mapping[str, str] = {
     "float32": "torch.FloatStorage",
@@ -71,7 +71,9 @@ def read_torch_file(file: Path) -> Any:
 
 def _check_byte_order(file: Path, members: Mapping[str, Record]) -> None:
     member = members.get("byteorder")
-    if member is not None and read_record(file, member) != b"little":
+    if member is None:
+        return
+    if member.size_bytes != len(_BYTE_ORDER) or read_record(file, member) != _BYTE_ORDER:
         raise BadInputError(
             f"{file}: its numbers are not in little-endian order; save it again on a machine of "
             "that order"
@@ -87,7 +89,9 @@ def _storage(file: Path, members: Mapping[str, Record], identity: Any) -> _Stora
     member = members.get(f"data/{key}")
     if member is None:
         raise ValueError(f"storage {key!r:.40} is not in the archive")
-    if type(count) is not int or count * item_size != member.size_bytes:
+    if type(count) is not int:
+        raise ValueError("a storage whose size is no number")
+    if count * item_size != member.size_bytes:
         raise ValueError(
             f"storage {key!r:.40} should take {item_size} x {count!r:.40} bytes and takes "
             f"{member.size_bytes}"
@@ -109,10 +113,10 @@ def _tensor_of_type(
 
 def _placed(dtype: str, extent: Extent, start: Any, shape: Any, strides: Any) -> DiskTensor:
     numbers = (start, *shape, *strides)
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    if not all(type(number) is int and 0 <= number <= MAX_BYTES for number in numbers):
         raise ValueError("a tensor whose shape is no list of sizes")
     shape, strides = tuple(shape), tuple(strides)
-    if len(shape) != len(strides) or len(shape) > _MAX_DIMS:
+    if len(shape) != len(strides) or len(shape) > MAX_DIMS:
         raise ValueError(f"a tensor of {len(shape)} sizes and {len(strides)} strides")
     extends = reach(shape, strides)
     if (start + extends) * ITEM_SIZES[dtype] > extent.size_bytes and extends:
@@ -123,6 +127,20 @@ def _placed(dtype: str, extent: Extent, start: Any, shape: Any, strides: Any) ->
 
 def _parameter(tensor: Any, *_flags: Any) -> Any:
     return tensor
+
+
+def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
+    return OrderedDict((bounded_key(key), value) for key, value in pairs)
+
+
+def _set(items: Any = ()) -> set[Any]:
+    return set(map(bounded_key, items))
+
+
+def _device(kind: Any, index: Any = "") -> str:
+    if type(kind) is not str or type(index) not in (int, str):
+        raise ValueError("a device that is none")
+    return f"{kind}:{index}".removesuffix(":")
 
 
 def _counts(counts: Any = ()) -> dict[Any, Any]:
@@ -136,11 +154,11 @@ _VOCABULARY: Vocabulary = {
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch.Size": tuple,
-    "torch.device": lambda *place: ":".join(map(str, place)),
-    "collections.OrderedDict": OrderedDict,
+    "torch.device": _device,
+    "collections.OrderedDict": _ordered,
     "collections.Counter": _counts,  # schedulers keep their milestones in one
     "_codecs.encode": lambda text, _encoding: text.encode("latin-1"),  # how protocol 2 has bytes
-    **dict.fromkeys(("builtins.set", "__builtin__.set"), set),
+    **dict.fromkeys(("builtins.set", "__builtin__.set"), _set),
     **dict.fromkeys(("builtins.complex", "__builtin__.complex"), complex),
     UNTYPED_STORAGE: None,
     **dict.fromkeys(_DTYPES),
