@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from checkpoints.archive import refuse_lfs_pointer
+from checkpoints.archive import refuse_lfs_pointer, wrong_chunk
 from checkpoints.first_format import is_older_placeholder
 from checkpoints.journal import current, locked, needs_recovery, recover
 from checkpoints.layout import Layout, layout_of
-from checkpoints.manifest import FirstManifest, Manifest
+from checkpoints.manifest import Chunk, FirstChunk, FirstManifest, Manifest
 from checkpoints.parsing import read_first_manifest, read_manifest
 from checkpoints.placeholder import read_placeholder
 from chunkport.errors import BadInputError
@@ -163,6 +163,32 @@ def refuse_missing_chunks(checkpoint: OpenCheckpoint, manifest: Manifest | First
             f"{checkpoint.layout.manifest}: {len(missing)} of {len(manifest.chunks)} chunks "
             f"missing: {', '.join(missing)}; copy all chunks beside the manifest"
         )
+
+
+def refuse_wrong_chunks(checkpoint: OpenCheckpoint, manifest: Manifest) -> None:
+    """Check that every chunk is what the manifest says, as far as its size tells.
+
+    Raises:
+        BadInputError: naming the first that is not.
+    """
+    for chunk in manifest.chunks:
+        if fault := chunk_fault(checkpoint, chunk):
+            raise fault
+
+
+def chunk_fault(checkpoint: OpenCheckpoint, chunk: Chunk | FirstChunk) -> BadInputError | None:
+    """What is wrong with a chunk, as far as its name and size tell."""
+    place, file = checkpoint.layout.folder / chunk.filename, checkpoint.file(chunk.filename)
+    if not file.is_file():
+        return BadInputError(f"{place}: missing; copy all chunks beside the manifest")
+    try:
+        refuse_lfs_pointer(file)
+    except BadInputError as error:
+        return error
+    size = file.stat().st_size
+    if isinstance(chunk, Chunk) and size != chunk.size_bytes:  # format 1.0 tells no size
+        return wrong_chunk(place, file, f"{size} bytes, not {chunk.size_bytes}")
+    return None
 
 
 def _size(path: Path) -> int | None:

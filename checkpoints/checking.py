@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from checkpoints.archive import damaged, damaged_member, refuse_lfs_pointer, wrong_chunk
-from checkpoints.catalog import OpenCheckpoint, opened
+from checkpoints.archive import damaged, damaged_member, wrong_chunk
+from checkpoints.catalog import OpenCheckpoint, chunk_fault, opened
 from checkpoints.digests import Digest, digest_of
 from checkpoints.journal import needs_recovery
 from checkpoints.layout import Layout, layout_of
 from checkpoints.lazy import contents_of
-from checkpoints.manifest import Chunk, FirstChunk
 from checkpoints.safetensors_file import SUFFIX
 from chunkport.errors import BadInputError
 
@@ -122,8 +121,9 @@ def _looked_at(checkpoint: OpenCheckpoint, path: Path) -> CheckedCheckpoint:
             beside=tuple(file for file in beside if file.is_file()),
             save_id=manifest.save_id if manifest else None,
         )
-    if faults := list(_misplaced(checkpoint, found.files)):
-        return _with_findings(found, "error", faults)
+    faults = [chunk_fault(checkpoint, chunk) for chunk in (parts.chunks if parts else ())]
+    if any(faults):
+        return _with_findings(found, "error", [str(fault) for fault in faults if fault])
     try:
         contents = contents_of(checkpoint, path)
         tensors = len(contents.tensors())
@@ -131,25 +131,6 @@ def _looked_at(checkpoint: OpenCheckpoint, path: Path) -> CheckedCheckpoint:
         return _with_findings(found, "error", [str(error)])
     epoch = contents.contents.get("epoch")
     return replace(found, tensors=tensors, epoch=epoch if type(epoch) is int else None)
-
-
-def _misplaced(checkpoint: OpenCheckpoint, files: Sequence[FileState]) -> Iterator[str]:
-    """What is wrong with the chunks, as far as their names and sizes tell."""
-    parts = checkpoint.manifest or checkpoint.first
-    chunks: Sequence[Chunk | FirstChunk] = parts.chunks if parts else ()
-    for chunk, file in zip(chunks, files, strict=False):
-        place = checkpoint.layout.folder / chunk.filename
-        if file.size_bytes is None:
-            yield f"{place}: missing; copy all chunks beside the manifest"
-            continue
-        try:
-            refuse_lfs_pointer(file.path)
-        except BadInputError as error:
-            yield str(error)
-            continue
-        if isinstance(chunk, Chunk) and file.size_bytes != chunk.size_bytes:
-            found = f"{file.size_bytes} bytes, not {chunk.size_bytes}"
-            yield str(wrong_chunk(place, file.path, found))
 
 
 def _read_through(

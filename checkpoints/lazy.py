@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks, refuse_wrong_chunks
 from checkpoints.disk_tensor import DiskTensor, Extent
 from checkpoints.first_format import join
 from checkpoints.manifest import ITEM_SIZES, Manifest, StoredTensor
@@ -92,13 +92,15 @@ def contents_of(checkpoint: OpenCheckpoint, path: Path) -> Checkpoint:
 
 def _chunked(checkpoint: OpenCheckpoint, manifest: Manifest) -> Any:
     refuse_missing_chunks(checkpoint, manifest)
+    refuse_wrong_chunks(checkpoint, manifest)
     files = [checkpoint.file(chunk.filename) for chunk in manifest.chunks]
     tensors = [_stored(tensor, files) for tensor in manifest.tensors]
 
     def numbered(node: Mapping[str, Any]) -> DiskTensor:
-        if type(node["index"]) is not int or node["index"] < 0:
-            raise ValueError(f"no tensor number {node['index']!r}")
-        return tensors[node["index"]]
+        index = node["index"]
+        if type(index) is not int or not 0 <= index < len(tensors):
+            raise ValueError(f"no tensor number {index!r:.40}")
+        return tensors[index]
 
     special = {"tensor": numbered, "array": numbered, "size": _sizes, "scalar": _scalar}
     try:
@@ -108,6 +110,8 @@ def _chunked(checkpoint: OpenCheckpoint, manifest: Manifest) -> Any:
 
 
 def _sizes(node: Mapping[str, Any]) -> tuple[int, ...]:
+    if not all(type(size) is int for size in node["items"]):
+        raise ValueError("a size that is no number")
     return tuple(node["items"])
 
 

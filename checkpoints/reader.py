@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from checkpoints.archive import damaged, damaged_member, refuse_lfs_pointer, wrong_chunk
-from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.archive import damaged, damaged_member, wrong_chunk
+from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks, refuse_wrong_chunks
 from checkpoints.first_format import join
 from checkpoints.inert_pickle import unreadable, unsafe
 from checkpoints.manifest import Manifest, Piece
@@ -57,15 +57,7 @@ def _load_chunks(
 ) -> dict[str, Any]:
     refuse_missing_chunks(checkpoint, manifest)
     files = [checkpoint.file(chunk.filename) for chunk in manifest.chunks]
-    for chunk, file in zip(manifest.chunks, files, strict=True):
-        refuse_lfs_pointer(file)
-        size = file.stat().st_size
-        if size != chunk.size_bytes:
-            raise wrong_chunk(
-                checkpoint.layout.folder / chunk.filename,
-                file,
-                f"{size} bytes, not {chunk.size_bytes}",
-            )
+    refuse_wrong_chunks(checkpoint, manifest)
     tensors = [
         torch.empty(stored.shape, dtype=TORCH_DTYPES[stored.dtype], device=device)
         for stored in manifest.tensors

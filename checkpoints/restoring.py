@@ -54,7 +54,7 @@ class _Restorer:
     def tensor(self, node: dict[str, Any]) -> torch.Tensor:
         index = node["index"]
         if type(index) is not int or not 0 <= index < len(self._tensors):
-            raise ValueError(f"no tensor number {index!r}")
+            raise ValueError(f"no tensor number {index!r:.40}")
         key = (index, bool(node.get("parameter")), bool(node.get("requires_grad")))
         if key not in self._variants:  # one object each, so that tied weights are tied again
             tensor = self._tensors[index]
