@@ -10,7 +10,7 @@ from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks, r
 from checkpoints.disk_tensor import DiskTensor, Extent
 from checkpoints.first_format import join
 from checkpoints.manifest import ITEM_SIZES, Manifest, StoredTensor
-from checkpoints.nodes import decode
+from checkpoints.nodes import decode, sizes
 from checkpoints.safetensors_file import SUFFIX, read_safetensors
 from checkpoints.torch_file import read_torch_file
 from chunkport.errors import BadInputError
@@ -102,17 +102,16 @@ def _chunked(checkpoint: OpenCheckpoint, manifest: Manifest) -> Any:
             raise ValueError(f"no tensor number {index!r:.40}")
         return tensors[index]
 
-    special = {"tensor": numbered, "array": numbered, "size": _sizes, "scalar": _scalar}
+    special = {
+        "tensor": numbered,
+        "array": numbered,
+        "size": lambda node: sizes(node["items"]),
+        "scalar": _scalar,
+    }
     try:
         return decode(manifest.tree, special)
     except BadInputError as error:
         raise BadInputError(f"{checkpoint.layout.manifest}: {error}; save it again") from error
-
-
-def _sizes(node: Mapping[str, Any]) -> tuple[int, ...]:
-    if not all(type(size) is int for size in node["items"]):
-        raise ValueError("a size that is no number")
-    return tuple(node["items"])
 
 
 def _scalar(node: Mapping[str, Any]) -> Any:

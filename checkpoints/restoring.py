@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from checkpoints.nodes import MALFORMED, PORTABLE, Json, decode
+from checkpoints.nodes import MALFORMED, PORTABLE, Json, decode, sizes
 from checkpoints.tree import NUMPY_DTYPES
 from chunkport.errors import BadInputError
 
@@ -24,7 +24,7 @@ def restore(tree: Json, tensors: Sequence[torch.Tensor], *, portable: bool = Fal
     return decode(
         tree,
         {
-            "size": lambda node: torch.Size(node["items"]),
+            "size": lambda node: torch.Size(sizes(node["items"])),
             "tensor": restorer.tensor,
             "array": restorer.array,
             "scalar": restorer.scalar,

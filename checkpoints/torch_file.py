@@ -10,6 +10,7 @@ from checkpoints.archive import Record, read_record, records
 from checkpoints.disk_tensor import DiskTensor, Extent, is_row_major, reach
 from checkpoints.inert_pickle import Name, Vocabulary, bounded_key, read_pickle, unreadable
 from checkpoints.manifest import ITEM_SIZES, MAX_BYTES, MAX_DIMS
+from checkpoints.nodes import sizes
 from chunkport.errors import BadInputError
 
 _MAX_PICKLE_BYTES = 64 << 20
@@ -153,7 +154,7 @@ _VOCABULARY: Vocabulary = {
     "torch._utils._rebuild_tensor_v3": _tensor_of_type,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
-    "torch.Size": tuple,
+    "torch.Size": sizes,
     "torch.device": _device,
     "collections.OrderedDict": _ordered,
     "collections.Counter": _counts,  # schedulers keep their milestones in one

@@ -82,6 +82,7 @@ LIES: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("tree", "first", "weight", "index"), -1, "no tensor number -1"),
     (("tree", "epoch"), {"$": "eval", "value": "1"}, "cannot be rebuilt"),
     (("tree", "epoch"), {"$": "size", "items": [1, "x"]}, "cannot be rebuilt"),
+    (("tree", "epoch"), {"$": "size", "items": [10**40]}, "cannot be rebuilt"),
     (("tree", "epoch"), {"$": "scalar", "dtype": "object", "hex": "00"}, "cannot be rebuilt"),
 ]
 
