@@ -3,15 +3,17 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from benchmarks import checkpoint_fuzz
 from benchmarks.checkpoint_fuzz import Watch, attempt, fuzz
 from chunkport.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_wrong_files_do_no_harm(tmp_path: Path) -> None:
