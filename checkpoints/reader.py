@@ -17,7 +17,7 @@ from checkpoints.manifest import Manifest, Piece
 from checkpoints.memory import TORCH_DTYPES, bytes_of
 from checkpoints.restoring import restore, revive
 from checkpoints.streaming import BLOCK, pass_over, read_into
-from checkpoints.torch_file import read_torch_file
+from checkpoints.torch_file import refuse_traps
 from chunkport.errors import BadInputError, UsageError
 
 
@@ -108,7 +108,7 @@ def _fill(placed: Sequence[_Placed], file: Path, size_bytes: int) -> int:
 
 
 def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
-    read_torch_file(file)  # refuses what torch would be led astray by, or never finish
+    refuse_traps(file)
     member = damaged_member(file)
     if member is not None:
         raise damaged(file, member)

@@ -1,7 +1,8 @@
 """What a .pth that torch.save wrote holds, found without torch and without reading a tensor."""
 
+import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ STORAGE_TYPES: Mapping[str, str] = {
 UNTYPED_STORAGE = "torch.storage.UntypedStorage"
 """Holds the types that have no storage of their own."""
 
+_NAMED_BY_TORCH = re.compile(r"torch\.\w+|torch\.(cuda\.)?(sparse\.)?\w+(Tensor|Storage)")
+_CALLED_BY_TORCH = re.compile(
+    r"torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_from_type_v2"
+    r"|torch\.serialization\._get_layout"
+)
+_STORAGES = frozenset(map(Name, (*STORAGE_TYPES.values(), UNTYPED_STORAGE)))
 _DTYPES = {storage: dtype for dtype, storage in STORAGE_TYPES.items()}
 
 
@@ -53,6 +60,23 @@ def read_torch_file(file: Path) -> Any:
         BadInputError: no such archive, damaged, or with a pickle that asks for more than tensors
             and plain values.
     """
+    return _read(file, _VOCABULARY)
+
+
+def refuse_traps(file: Path) -> None:
+    """Refuse what torch.load would be led astray by, or would never finish.
+
+    What torch may know and `read_torch_file` does not, such as quantized tensors, is left to torch.
+
+    Raises:
+        BadInputError: as `read_torch_file`, but for names that it does not know.
+    """
+    of_types_that_we_know = "torch._utils._rebuild_tensor_v3"
+    names = {name: made for name, made in _VOCABULARY.items() if name != of_types_that_we_know}
+    _read(file, _NamesOfTorch(names))
+
+
+def _read(file: Path, vocabulary: Vocabulary) -> Any:
     members = records(file)
     if "data.pkl" not in members:
         raise BadInputError(
@@ -64,10 +88,24 @@ def read_torch_file(file: Path) -> Any:
     if pickled.size_bytes > _MAX_PICKLE_BYTES:
         raise unreadable(file, f"larger than {_MAX_PICKLE_BYTES >> 20} MiB")
 
-    def storage(identity: Any) -> _Storage:
+    def storage(identity: Any) -> _Storage | None:
+        kind = identity[1]
+        if vocabulary is not _VOCABULARY and isinstance(kind, Name) and kind not in _STORAGES:
+            return None
         return _storage(file, members, identity)
 
-    return read_pickle(read_record(file, pickled), _VOCABULARY, storage, file)
+    return read_pickle(read_record(file, pickled), vocabulary, storage, file)
+
+
+class _NamesOfTorch(dict[str, Callable[..., Any] | None]):
+    """A vocabulary that has what torch may know too; calls of what it was not given make None."""
+
+    def __contains__(self, name: object) -> bool:
+        patterns = (_NAMED_BY_TORCH, _CALLED_BY_TORCH)
+        return super().__contains__(name) or any(p.fullmatch(str(name)) for p in patterns)
+
+    def __missing__(self, name: str) -> Callable[..., Any] | None:
+        return (lambda *_arguments: None) if _CALLED_BY_TORCH.fullmatch(name) else None
 
 
 def _check_byte_order(file: Path, members: Mapping[str, Record]) -> None:

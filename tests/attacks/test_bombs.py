@@ -86,6 +86,18 @@ def test_containers_that_share_their_parts(
     assert set(load_model_chunked(path)) == {"w"}
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        b"ctorch\nFloatTensor\n\x8a\x06\x00\x00\x00\x00\x00\x10\x85R",
+        b"cbuiltins\nbytearray\n\x8a\x06\x00\x00\x00\x00\x00\x10\x85R",
+    ],
+    ids=["tensor", "bytearray"],
+)
+def test_memory_that_is_asked_for_by_a_call(tmp_path: Path, refused: Check, call: bytes) -> None:
+    refused(archive(tmp_path / "m.pth", b"\x80\x02}X\x01\x00\x00\x00w" + call + b"s."), "m.pth")
+
+
 def test_a_container_in_itself(tmp_path: Path, survived: Check) -> None:
     loop: dict[str, object] = {"w": torch.ones(1)}
     loop["again"] = loop

@@ -221,3 +221,16 @@ def test_a_manifest_may_be_reformatted(chunked: SavedCheckpoint) -> None:
     text = json.dumps(document, indent=4).replace("\n", "\r\n")
     chunked.manifest.write_bytes(text.encode())
     assert load_model_chunked(chunked.path)["epoch"] == 12
+
+
+@pytest.mark.filterwarnings("ignore:.*quantiz.*", "ignore:TypedStorage", "ignore:Sparse")
+def test_tensors_that_only_torch_knows_load(tmp_path: Path) -> None:
+    saved = {
+        "sparse": torch.eye(3).to_sparse(),
+        "half": torch.ones(2, dtype=torch.complex32),
+        "quantized": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
+    }
+    torch.save(saved, tmp_path / "m.pth")
+    loaded = load_model_chunked(tmp_path / "m.pth")
+    assert torch.equal(loaded["sparse"].to_dense(), torch.eye(3))
+    assert loaded["quantized"].int_repr().tolist() == [10, 10, 10]
