@@ -27,8 +27,9 @@ _EMPTY: Mapping[str, Callable[[], Any]] = {
 }
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _MAX_INSTRUCTIONS = 4_000_000  # each may take 200 bytes of memory
-_MAX_COPIED = 64 << 20  # characters and items in all that is handed to calls
+_MAX_COPIED_BYTES = 64 << 20  # of all that is handed to calls
 _MAX_KEY_PARTS = 1000
+_MAX_NAME = 1000
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
@@ -203,6 +204,8 @@ def _pairs(items: list[Any]) -> Iterator[tuple[Any, Any]]:
 
 def _stack_global(machine: _Machine) -> None:
     name, module = machine.stack.pop(), machine.stack.pop()
+    if not all(type(text) is str and len(text) < _MAX_NAME for text in (module, name)):
+        raise ValueError("a name that is none")
     _name(machine, f"{module}.{name}")
 
 
@@ -217,13 +220,17 @@ def _reduce(machine: _Machine) -> None:
     action = machine.vocabulary[called.full] if isinstance(called, Name) else None
     if action is None:
         raise Unsafe("a call of what is no function")
-    sized = (str, bytes, list, tuple, dict, set)
-    machine.copied += sum(
-        len(part) for part in _expect(arguments, tuple) if isinstance(part, sized)
-    )
-    if machine.copied > _MAX_COPIED:
-        raise ValueError(f"copies of more than {_MAX_COPIED >> 20} Mi items")
+    machine.copied += sum(map(_copied_bytes, _expect(arguments, tuple)))
+    if machine.copied > _MAX_COPIED_BYTES:
+        raise ValueError(f"calls that copy more than {_MAX_COPIED_BYTES >> 20} MiB")
     machine.stack.append(action(*arguments))
+
+
+def _copied_bytes(argument: Any) -> int:
+    """About what a call copies of it: a container's references, a text's characters."""
+    if isinstance(argument, list | tuple | dict | set):
+        return 8 * len(argument)
+    return len(argument) if isinstance(argument, str | bytes) else 0
 
 
 def _build(machine: _Machine) -> None:

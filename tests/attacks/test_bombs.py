@@ -41,7 +41,8 @@ LISTS = b"\x80\x02]q\x00" + b"".join(
     b"](h" + bytes([n]) + b"h" + bytes([n]) + b"eq" + bytes([n + 1]) for n in range(DEPTH)
 )
 TUPLES = b"\x80\x02" + doubled(b")", b"\x86")
-COPIED = b"\x80\x02](" + b"K\x01" * 1_000_000 + b"eq\x00" + b"ctorch\nSize\nq\x01"
+LONG_NAME = b"X\x05\x00\x00\x00torchX\x00\x00\x10\x00" + b"a" * (1 << 20)
+COPIED = b"\x80\x02](" + b"K\x01" * 100_000 + b"eq\x00" + b"ctorch\nSize\nq\x01"
 
 
 @pytest.mark.parametrize(
@@ -53,12 +54,17 @@ COPIED = b"\x80\x02](" + b"K\x01" * 1_000_000 + b"eq\x00" + b"ctorch\nSize\nq\x0
         (TUPLES + b"cbuiltins\nset\n]h\x3ca\x85R.", "a key of more than 1000 parts"),
         (b"\x80\x04\x8f(" + TUPLES[2:] + b"h\x3c\x90.", "a key of more than 1000 parts"),
         (TUPLES + b"ccollections\nOrderedDict\n]h\x3cK\x01\x86a\x85R.", "a key of more"),
-        (b"\x80\x02}" + b"(" + b")" + b"\x85" * 200_000 + b"K\x01u.", "a key of more"),
+        (b"\x80\x02}" + b"(" + b")" + b"\x85" * 50_000 + b"K\x01u.", "a key of more"),
+        (TUPLES + b"h\x3ch\x3c\x93.", "a name that is none"),
+        (
+            b"\x80\x04X\x05\x00\x00\x00torchX\x00\x00\x10\x00" + b"a" * (1 << 20) + b"\x93.",
+            "a name",
+        ),
         (TUPLES + b"ctorch\ndevice\nh\x3c\x85R.", "a device that is none"),
         (COPIED + b"h\x01h\x00\x85R0" * 1000 + b"}.", "the instruction POP"),
-        (COPIED + b"(" + b"h\x01h\x00\x85R" * 1000 + b"d.", "copies of more than 64 Mi items"),
+        (COPIED + b"(" + b"h\x01h\x00\x85R" * 1000 + b"d.", "calls that copy more than 64 MiB"),
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_a_pickle_that_grows(tmp_path: Path, refused: Check, program: bytes, reason: str) -> None:
     refused(archive(tmp_path / "m.pth", program), reason)
