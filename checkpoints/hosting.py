@@ -108,10 +108,13 @@ def _ask_git(folder: Path, files: Sequence[Path]) -> tuple[_Kept, str]:
             check=False,
         )
 
-    if run("rev-parse", "--is-inside-work-tree").returncode:
-        return _Kept(), "not asked: not in a git repository"
-    ignored = run("check-ignore", "-z", "--stdin")
-    filters = run("check-attr", "-z", "--stdin", "filter")
+    try:
+        if run("rev-parse", "--is-inside-work-tree").returncode:
+            return _Kept(), "not asked: not in a git repository"
+        ignored = run("check-ignore", "-z", "--stdin")
+        filters = run("check-attr", "-z", "--stdin", "filter")
+    except subprocess.TimeoutExpired:
+        return _Kept(), f"not asked: git took more than {_GIT_SECONDS} s"
     if ignored.returncode > 1 or filters.returncode:
         said = (ignored.stderr or filters.stderr).partition("\n")[0]
         return _Kept(), f"not asked: {said}"

@@ -56,10 +56,7 @@ COPIED = b"\x80\x02](" + b"K\x01" * 100_000 + b"eq\x00" + b"ctorch\nSize\nq\x01"
         (TUPLES + b"ccollections\nOrderedDict\n]h\x3cK\x01\x86a\x85R.", "a key of more"),
         (b"\x80\x02}" + b"(" + b")" + b"\x85" * 50_000 + b"K\x01u.", "a key of more"),
         (TUPLES + b"h\x3ch\x3c\x93.", "a name that is none"),
-        (
-            b"\x80\x04X\x05\x00\x00\x00torchX\x00\x00\x10\x00" + b"a" * (1 << 20) + b"\x93.",
-            "a name",
-        ),
+        (b"\x80\x04" + LONG_NAME + b"\x93.", "a name that is none"),
         (TUPLES + b"ctorch\ndevice\nh\x3c\x85R.", "a device that is none"),
         (COPIED + b"h\x01h\x00\x85R0" * 1000 + b"}.", "the instruction POP"),
         (COPIED + b"(" + b"h\x01h\x00\x85R" * 1000 + b"d.", "calls that copy more than 64 MiB"),
