@@ -98,8 +98,8 @@ def test_the_largest_detector_takes_as_many_chunks_as_its_bytes_need() -> None:
 
 
 def test_gaps_are_filled_between_rows_only() -> None:
-    """Five halves and a bit: with whole tensors alone, every chunk would be half empty."""
-    tensors = [Item("a", 8, (100, 90), 4)] * 10
+    """Each takes more than half of a chunk: uncut, nine of them would take nine chunks."""
+    tensors = [Item("a", 8, (100, 90), 4)] * 9
     plan = plan_chunks(tensors, CAP)
     assert len(plan) == 6
     assert all(part.start % 90 == 0 for chunk in plan for part in chunk.slices)
