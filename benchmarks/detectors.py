@@ -89,6 +89,7 @@ class Forms:
 @click.option("--samples", type=click.IntRange(min=1), default=8, help="Pictures compared.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of every runtime.")
 @click.option("--plain/--no-plain", default=True, help="Also litert-torch's plain conversion.")
+@click.option("--onnx/--no-onnx", default=True, help="Also ONNX Runtime, where it is installed.")
 def command(
     output: Output,
     *,
@@ -98,6 +99,7 @@ def command(
     samples: int,
     num_threads: int,
     plain: bool,
+    onnx: bool,
 ) -> int:
     """Measure the full-size detector in CHECKPOINT against every target."""
     reference = compute_reference(model, checkpoint, samples, seed=0)
@@ -106,7 +108,10 @@ def command(
         values = dict(_fidelity(forms, reference, num_threads))
         values |= dict(_graphs(forms))
         times = _time(
-            model, checkpoint, forms, reference.inputs[0], threads=num_threads, rounds=rounds
+            *(model, checkpoint, forms, reference.inputs[0]),
+            threads=num_threads,
+            rounds=rounds,
+            with_onnx=onnx,
         )
         rows = [
             {
@@ -181,7 +186,14 @@ def _graphs(forms: Forms) -> Iterator[tuple[str, float]]:
 
 
 def _time(
-    model: str, checkpoint: Path, forms: Forms, sample: Any, *, threads: int, rounds: int
+    model: str,
+    checkpoint: Path,
+    forms: Forms,
+    sample: Any,
+    *,
+    threads: int,
+    rounds: int,
+    with_onnx: bool,
 ) -> dict[str, tuple[int | None, list[float]]]:
     """Seconds of each run, and the file's size, by what it is."""
     import torch
@@ -192,7 +204,7 @@ def _time(
     spec = find_spec(model)
     network = spec.open_network(checkpoint)
     runs: dict[str, Callable[[], object]] = {"PyTorch": lambda: spec.reference(network, sample)}
-    onnx = _onnx_runner(network, sample["image"], threads)
+    onnx = _onnx_runner(network, sample["image"], threads) if with_onnx else None
     if onnx is not None:
         runs["ONNX Runtime"] = onnx
     sizes: dict[str, int] = {}
