@@ -10,6 +10,7 @@ from chunkport.errors import BadInputError
 
 Network = TypeVar("Network", bound=nn.Module)
 _SHOWN = 8
+_OTHER_MODEL = "name the model that the checkpoint is of"
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -45,12 +46,13 @@ def check_layout(network: nn.Module, shapes: Mapping[str, tuple[int, ...]], orig
     if missing or unexpected:
         raise BadInputError(
             f"{origin}: is no {type(network).__name__} checkpoint; missing keys: "
-            f"{_listed(missing)}; unexpected keys: {_listed(unexpected)}"
+            f"{_listed(missing)}; unexpected keys: {_listed(unexpected)}; {_OTHER_MODEL}"
         )
     for name, shape in shapes.items():
         if shape != tuple(expected[name].shape):
             raise BadInputError(
-                f"{origin}: '{name}' has shape {shape}, expected {tuple(expected[name].shape)}"
+                f"{origin}: '{name}' has shape {tuple(shape)}, expected "
+                f"{tuple(expected[name].shape)}; {_OTHER_MODEL}"
             )
 
 

@@ -53,7 +53,7 @@ def test_missing_and_unexpected_keys_are_named_in_order() -> None:
         load_strictly(network(), state, "a.pth")
     assert str(refusal.value) == (
         "a.pth: is no Sequential checkpoint; missing keys: 0.weight, 1.bias; "
-        "unexpected keys: a.weight, z.weight"
+        "unexpected keys: a.weight, z.weight; name the model that the checkpoint is of"
     )
 
 
