@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from convert.card import read_card
+from convert.tflite import read_flatbuffer, write_flatbuffer
 
 if TYPE_CHECKING:
     import subprocess
@@ -42,7 +43,8 @@ def documented(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
         (["--simple", "--source-size", "9x9"], "leave out --source-size"),
         (["--source-size", "720"], "'720' is no HEIGHTxWIDTH such as 720x1280"),
         (["--image-size", "16"], "sees nothing in 16 pixels a side"),
-        (["--card", "absent.yaml"], "absent.yaml: neither a card file nor one of"),
+        (["--card", "absent.yaml"], "--card absent.yaml: there is no such file"),
+        (["--card", "chunkyseal"], "detectors' cards come with --model"),
         (["--layout", "chw"], "'chw' is not one of 'nchw', 'nhwc'"),
     ],
 )
@@ -80,6 +82,25 @@ def test_an_unknown_detector_is_refused_before_its_weights_are_looked_for(
 
 
 @pytest.mark.integration
+def test_weights_under_an_alias_are_looked_for_under_the_full_name(
+    run_python: Run, tmp_path: Path, named_detector_case: Case
+) -> None:
+    saved, card = named_detector_case("convnext_stride4").save(tmp_path)
+    done = run_python(CONVERT, "--model_name", "videoseal", "--card", card)
+    assert done.returncode == 2
+    assert "extract-detector-weights FULL.pth -o videoseal-1.0_detector_only.pth" in done.stderr
+    usual = tmp_path / "videoseal-1.0_detector_only.pth"
+    copied = run_python("-m", "scripts._cli", "extract-detector-weights", saved, "-o", usual)
+    assert copied.returncode == 0, copied.stderr
+    done = run_python(CONVERT, "--model_name", "videoseal", "--card", card)
+    assert done.returncode == 0, done.stderr
+    tflite = "videoseal-1.0_detector_videoseal-1.0_128.tflite"
+    done = run_python(VERIFY, "--tflite_model", tflite)
+    assert done.returncode == 0, done.stderr
+    assert "compared with nothing" not in done.stderr
+
+
+@pytest.mark.integration
 def test_the_scripts_convert_and_verify_with_and_without_the_weights(
     run_python: Run, tmp_path: Path, named_detector_case: Case, picture: Path
 ) -> None:
@@ -110,6 +131,13 @@ def test_the_scripts_convert_and_verify_with_and_without_the_weights(
     assert checks["runs"]["passed"] is True
     assert checks["relative_l2"]["passed"] is None
     assert checks["relative_l2"]["reason"] == "there is no checkpoint to compare with"
+
+    model = read_flatbuffer(tflite)
+    model.metadata = None
+    write_flatbuffer(model, tmp_path / "bare.tflite")
+    bare = run_python(VERIFY, "--tflite_model", "bare.tflite")
+    assert bare.returncode == 5
+    assert "say what it is: chunkport verify bare.tflite --checkpoint FILE --model" in bare.stderr
 
 
 @pytest.mark.integration
