@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from chunkport.errors import UsageError
 from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
 from scripts._output import Output
@@ -14,6 +15,22 @@ from scripts._verdicts import show_messages, show_verdict
 
 _FAILED = 1
 _MISSING = 3
+_SAMPLES = 32
+
+
+class _Samples(click.IntRange):
+    """How many samples, or a folder of pictures."""
+
+    name = "integer or folder"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | Path:
+        """The number, or the folder where the value is none."""
+        if isinstance(value, str) and not value.lstrip("+-").isdecimal() and Path(value).is_dir():
+            return Path(value)
+        count: int = super().convert(value, param, ctx)
+        return count
 
 
 @chunkport_command("verify")
@@ -22,7 +39,13 @@ _MISSING = 3
 @click.option("--model", metavar="NAME", help=f"Of files without a card: {MODELS}.")
 @spec_option
 @click.option("--precision", metavar="NAME", help=f"Of files without a card: {PRECISIONS}.")
-@click.option("--samples", type=click.IntRange(min=1), default=32, help="How many inputs.")
+@click.option(
+    "--samples",
+    type=_Samples(min=1),
+    default=_SAMPLES,
+    metavar="N|DIR",
+    help="How many inputs; a folder is taken as --samples-dir.",
+)
 @click.option("--seed", type=int, default=0, help="Which inputs.")
 @click.option("--samples-dir", type=FOLDER, help="Pictures of your own, judged along with these.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
@@ -34,7 +57,7 @@ def command(
     model: str | None,
     spec: str | None,
     precision: str | None,
-    samples: int,
+    samples: int | Path,
     seed: int,
     samples_dir: Path | None,
     num_threads: int,
@@ -48,6 +71,10 @@ def command(
     from verify.judge import identify, judge
     from verify.reference import compute_reference, pictures_in
 
+    if isinstance(samples, Path):
+        if samples_dir is not None:
+            raise UsageError(f"--samples {samples} and --samples-dir {samples_dir}: name one folder")
+        samples, samples_dir = _SAMPLES, samples
     subjects = [identify(path, named_model(model, spec), precision) for path in files]
     verdicts = []
     pictures = pictures_in(samples_dir) if samples_dir else []

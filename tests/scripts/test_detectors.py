@@ -57,6 +57,20 @@ def test_what_cannot_be_built_is_refused_in_a_line(
     assert "Traceback" not in done.stderr
 
 
+def test_one_folder_of_pictures_is_enough_and_a_count_is_no_word(
+    run_chunkport: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "one").mkdir()
+    asked = ["verify", "a.tflite", "--checkpoint", "a.pth", "--samples"]
+    both = run_chunkport(*asked, "one", "--samples-dir", "two")
+    assert both.returncode == 2
+    assert "--samples one and --samples-dir two: name one folder" in both.stderr
+    for wrong in ("0", "-3", "absent"):
+        done = run_chunkport(*asked, wrong)
+        assert done.returncode == 2
+        assert "Invalid value for '--samples'" in done.stderr
+
+
 def test_the_generator_has_none_of_these_choices(run_chunkport: Run) -> None:
     done = run_chunkport("convert", "any.pth", "--model", "gan-generator", "--layout", "nchw")
     assert done.returncode == 2
@@ -169,6 +183,12 @@ def test_the_card_keeps_how_a_file_was_built_and_verify_goes_by_it(
     assert document["files"][0]["samples"] == 3
     pytorch, own = document["messages"]
     assert pytorch["bits"] == own["bits"]
+    shorter = run_chunkport(
+        "verify", tflite, "--checkpoint", saved, "--samples", picture.parent, "--format", "json"
+    )
+    assert shorter.returncode == 0, shorter.stderr
+    assert documented(shorter)["messages"] == document["messages"]
+    assert documented(shorter)["files"][0]["samples"] == 33
 
 
 @pytest.mark.integration
