@@ -18,19 +18,15 @@ _MISSING = 3
 _SAMPLES = 32
 
 
-class _Samples(click.IntRange):
-    """How many samples, or a folder of pictures."""
-
-    name = "integer or folder"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | Path:
-        """The number, or the folder where the value is none."""
-        if isinstance(value, str) and not value.lstrip("+-").isdecimal() and Path(value).is_dir():
-            return Path(value)
-        count: int = super().convert(value, param, ctx)
-        return count
+def _read_samples(
+    context: click.Context, parameter: click.Parameter, value: Any
+) -> tuple[int, Path | None]:
+    """How many samples, and the folder of pictures where that was named instead."""
+    if not value.lstrip("+-").isdecimal():
+        if Path(value).is_dir():
+            return _SAMPLES, Path(value)
+        raise click.BadParameter(f"'{value}' is neither a number nor a folder")
+    return click.IntRange(min=1).convert(value, parameter, context), None
 
 
 @chunkport_command("verify")
@@ -41,9 +37,9 @@ class _Samples(click.IntRange):
 @click.option("--precision", metavar="NAME", help=f"Of files without a card: {PRECISIONS}.")
 @click.option(
     "--samples",
-    type=_Samples(min=1),
-    default=_SAMPLES,
     metavar="N|DIR",
+    default=str(_SAMPLES),
+    callback=_read_samples,
     help="How many inputs; a folder is taken as --samples-dir.",
 )
 @click.option("--seed", type=int, default=0, help="Which inputs.")
@@ -57,7 +53,7 @@ def command(
     model: str | None,
     spec: str | None,
     precision: str | None,
-    samples: int | Path,
+    samples: tuple[int, Path | None],
     seed: int,
     samples_dir: Path | None,
     num_threads: int,
@@ -71,16 +67,16 @@ def command(
     from verify.judge import identify, judge
     from verify.reference import compute_reference, pictures_in
 
-    if isinstance(samples, Path):
-        if samples_dir is not None:
-            raise UsageError(f"--samples {samples} and --samples-dir {samples_dir}: name one folder")
-        samples, samples_dir = _SAMPLES, samples
+    count, folder = samples
+    if folder and samples_dir:
+        raise UsageError(f"--samples {folder}, --samples-dir {samples_dir}: name one folder")
+    folder = folder or samples_dir
     subjects = [identify(path, named_model(model, spec), precision) for path in files]
     verdicts = []
-    pictures = pictures_in(samples_dir) if samples_dir else []
+    pictures = pictures_in(folder) if folder else []
     references: dict[Any, Any] = {}
     answers: dict[Any, dict[str, Any]] = {}
-    turns = (samples + len(pictures)) * (len(files) + 1)
+    turns = (count + len(pictures)) * (len(files) + 1)
     with output.progress("comparing", total=turns) as advance:
         for subject in subjects:
             kind = subject.model, subject.options
@@ -88,7 +84,7 @@ def command(
                 references[kind] = compute_reference(
                     subject.model,
                     checkpoint,
-                    samples,
+                    count,
                     seed,
                     advance,
                     options=subject.options,
