@@ -10,8 +10,8 @@ from convert.quantizer_fault import large_kernels_quantized
 from convert.tflite import constants, read_flatbuffer
 
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
-# The pictures' resize stays exact: it is no layer that was trained, and rounded matrices would
-# change a picture by more than the watermark does. Names of tensors hold their module's class.
+# The pictures' resize stays exact: it is no layer that was trained, and in INT8 it would change a
+# picture by more than one step of a byte. Names of tensors hold their module's class.
 _LEFT_EXACT = ".*AntialiasedResize.*"
 
 
