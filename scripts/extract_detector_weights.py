@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from checkpoints.disk_tensor import DiskTensor
 
 _MIB = 1 << 20
+_MAX_CHUNK_MB = 90.0
 
 
 @chunkport_command("extract-detector-weights")
@@ -32,12 +33,16 @@ _MIB = 1 << 20
 @click.option(
     "--max-chunk-mb",
     type=float,
-    default=90.0,
-    help="With --chunk: the cap on every file, in MiB.",
+    help="With --chunk: the cap on every file, in MiB.  [default: 90]",
 )
 @click.option("--force", is_flag=True, help="Replace a checkpoint that is already there.")
 def command(
-    output: Output, checkpoint: Path, target: Path, chunk: bool, max_chunk_mb: float, force: bool
+    output: Output,
+    checkpoint: Path,
+    target: Path,
+    chunk: bool,
+    max_chunk_mb: float | None,
+    force: bool,
 ) -> None:
     """Copy the watermark detector, and only it, out of CHECKPOINT.
 
@@ -50,6 +55,8 @@ def command(
     from checkpoints.streamed_writer import save_streamed
     from wrappers.detector_weights import PREFIX, find_detector
 
+    if max_chunk_mb is not None and not chunk:
+        raise UsageError("--max-chunk-mb caps the chunks of --chunk; add it, or leave out the cap")
     if not force and (target.exists() or layout_of(target).manifest.exists()):
         raise UsageError(f"{target}: already there; add --force to replace")
     detector = find_detector(open_checkpoint(checkpoint))
@@ -59,9 +66,8 @@ def command(
         contents: dict[str, Any] = {"model": _sources(named, advance)}
         if detector.args is not None:
             contents["args"] = detector.args
-        saved = save_streamed(
-            contents, target, max_chunk_mb if chunk else None, announce=output.note
-        )
+        cap = (_MAX_CHUNK_MB if max_chunk_mb is None else max_chunk_mb) if chunk else None
+        saved = save_streamed(contents, target, cap, announce=output.note)
     size = saved.total_bytes
     files = f"{len(saved.chunk_files)} chunks beside {saved.path}" if chunk else str(saved.path)
     output.fact("path", str(saved.path))
