@@ -6,6 +6,7 @@ from checkpoints.catalog import refuse_missing
 from checkpoints.journal import locked
 from checkpoints.layout import layout_of
 from checkpoints.placeholder import read_placeholder
+from checkpoints.shard_index import is_of_a_save
 from chunkport.errors import UsageError
 from chunkport.files import sync_folder
 
@@ -13,8 +14,8 @@ from chunkport.files import sync_folder
 def clean_chunks(path: Path | str) -> tuple[Path, ...]:
     """Remove every file of the chunked checkpoint at `path`, and return which.
 
-    Chunks, manifest, placeholder, journal and staged files go; a .pth that holds a whole model
-    stays, and so does everything of other names.
+    Chunks, manifest, index, placeholder, journal and staged files go; a file that holds a whole
+    model stays, and so does an index of another tool and everything of other names.
 
     Raises:
         BadInputError: there is no such folder.
@@ -29,6 +30,8 @@ def clean_chunks(path: Path | str) -> tuple[Path, ...]:
             if layout.main.is_file() and read_placeholder(layout.main) is not None:
                 doomed.append(layout.main)
             doomed += (p for p in (layout.manifest, layout.journal) if p.is_file())
+            if is_of_a_save(layout.index):
+                doomed.append(layout.index)
             doomed += layout.chunk_files()
             doomed += layout.staged_files()
             for file in doomed:
