@@ -54,8 +54,9 @@ def command(
     """Copy the watermark detector, and only it, out of CHECKPOINT.
 
     CHECKPOINT is the .pth of a whole model or of a training run, in chunks or not, a .safetensors,
-    or the folder or index of several. Only the detector's bytes are read, each checked against its CRC-32, in memory
-    that does not grow with the file; no code of the file is run.
+    or the folder or index of several. Only the detector's bytes are read, each checked against its
+    CRC-32 where there is one, in memory that does not grow with the file; no code of the file is
+    run.
     """
     from checkpoints.layout import layout_of
     from checkpoints.lazy import open_checkpoint

@@ -6,8 +6,8 @@ import pytest
 import torch
 from huggingface_hub import load_torch_model
 from safetensors.torch import load_file
-from torch.distributed.checkpoint import load as distributed_load
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+from torch.distributed.checkpoint.state_dict_loader import load as distributed_load
 
 from checkpoints import save_model_chunked
 
@@ -46,14 +46,13 @@ def test_huggingface_hub_refuses_what_it_cannot_join(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
 def test_torch_distributed_joins_the_rows_of_a_split_tensor(tmp_path: Path) -> None:
-    model = {
-        "a": {"w": torch.randn(300, 200), "b": torch.randn(9), "n": torch.tensor(3.5)},
-        "c": torch.randn(50, 60, dtype=torch.complex128),
-        "h": torch.randn(70, 9).to(torch.bfloat16),
-    }
+    net = {"w": torch.randn(300, 200), "b": torch.randn(9), "n": torch.tensor(3.5)}
+    pairs = torch.randn(50, 60, dtype=torch.complex128)
+    half = torch.randn(70, 9).to(torch.bfloat16)
+    model = {"a": net, "c": pairs, "h": half}
     save_model_chunked(model, tmp_path / "m.pth", CAP_MB, container="safetensors", announce=quiet)
-    flat = {"c": torch.view_as_real(model["c"]), "h": model["h"]}  # type: ignore[arg-type]  # one is a dictionary
-    flat |= {f"a/{name}": tensor for name, tensor in model["a"].items()}  # type: ignore[union-attr]  # this one
+    flat = {"c": torch.view_as_real(pairs), "h": half}
+    flat |= {f"a/{name}": tensor for name, tensor in net.items()}
     found = {name: torch.zeros_like(tensor) for name, tensor in flat.items()}
     distributed_load(found, storage_reader=HuggingFaceStorageReader(str(tmp_path)), no_dist=True)
     for name, tensor in flat.items():

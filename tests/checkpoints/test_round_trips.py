@@ -2,7 +2,6 @@
 
 import math
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +77,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 @pytest.mark.parametrize(("name", "container"), FORMS)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(models)
 @example({"\ud800": {"__metadata__": torch.ones(2)}, "__metadata__": torch.ones(LARGE)})
 @example({"w#elements_0_9": torch.ones(1, LARGE), "#": {(1, "\x00"): torch.ones(1, LARGE)}})

@@ -81,14 +81,14 @@ def test_all_missing_files_are_listed(folder: Path) -> None:
 def test_a_tensor_that_is_not_where_the_index_says_is_refused(folder: Path) -> None:
     shard = sorted(folder.glob("*.safetensors"))[1]
     tensors = load_file(shard)
-    name = sorted(tensors)[0]
+    name = min(tensors)
     tensors[f"{name}.old"] = tensors.pop(name)
     save_file(tensors, shard)
     refused(folder, f"it places what is not there: '{name}' in {shard.name}", f"'{name}.old'")
 
 
 def test_a_tensor_that_the_index_does_not_know_is_refused(folder: Path) -> None:
-    shard = sorted(folder.glob("*.safetensors"))[0]
+    shard = min(folder.glob("*.safetensors"))
     save_file({**load_file(shard), "left\nover": torch.ones(3)}, shard)
     refused(folder, r"it does not place what is: 'left\nover'", "from one save")
 
@@ -100,7 +100,7 @@ def test_a_tensor_in_two_files_is_refused(folder: Path) -> None:
 
 
 def test_parts_of_tensors_are_not_taken_for_whole_ones(folder: Path) -> None:
-    shard = sorted(folder.glob("*.safetensors"))[0]
+    shard = min(folder.glob("*.safetensors"))
     tensors = load_file(shard)
     offsets = {name: {"saved_offsets": [50, 0]} for name in tensors}
     save_file(tensors, shard, metadata={"DCP_SHARDING_INFO": json.dumps(offsets)})
@@ -124,7 +124,7 @@ def test_links_into_a_cache_are_followed(
         file.symlink_to(blob)
     for given in (folder, folder / INDEX, folder / "model.safetensors"):
         assert torch.equal(load_model_chunked(given)["layer4.w"], state["layer4.w"])
-    shard = sorted(folder.glob("*.safetensors"))[0]
+    shard = min(folder.glob("*.safetensors"))
     assert "layer0.w" in load_model_chunked(shard)
 
 
