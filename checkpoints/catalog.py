@@ -153,6 +153,20 @@ def describe(path: Path | str) -> CheckpointSummary:
         )
 
 
+def owner_of_chunks(layout: Layout) -> str | None:
+    """How the name ends of the checkpoint whose chunks these are, m.pth or m.safetensors.
+
+    None where nothing says so: there are none, or their manifest is damaged.
+    """
+    other = layout.folder / (layout.stem + SUFFIXES["pth"])
+    if other.is_file() and read_placeholder(other) is not None:
+        return other.suffix
+    try:
+        return read_manifest(layout.manifest, layout).main_suffix
+    except (BadInputError, FileNotFoundError):
+        return None
+
+
 def refuse_missing(path: Path) -> BadInputError:
     """The error for a checkpoint that is not there, with the names nearest to it."""
     if not path.parent.is_dir():
@@ -207,12 +221,13 @@ def _found(layout: Layout, asked: Path) -> OpenCheckpoint:
     manifest_file = current(layout, layout.manifest_name)
     index_file = current(layout, layout.index_name)
     named_part = asked.name in (layout.manifest_name, layout.index_name)
-    foreign = index_file.is_file() and not is_of_a_save(index_file)
-    if asked.name == layout.index_name and (foreign or not manifest_file.is_file()):
-        return _of_index(layout, index_file, asked)
     if named_part and manifest_file.is_file():
-        suffix = read_manifest(manifest_file, layout).main_suffix
-        layout = replace(layout, main_name=layout.stem + suffix)
+        manifest = read_manifest(manifest_file, layout)
+        if asked.name == layout.index_name and manifest.container != "safetensors":
+            return _of_index(layout, index_file, asked)
+        layout = replace(layout, main_name=layout.stem + manifest.main_suffix)
+    elif asked.name == layout.index_name:
+        return _of_index(layout, index_file, asked)
     main = current(layout, layout.main_name)
     if main.is_file():
         refuse_lfs_pointer(main)

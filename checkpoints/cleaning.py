@@ -1,8 +1,9 @@
 """Removing a chunked checkpoint."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from checkpoints.catalog import refuse_missing
+from checkpoints.catalog import owner_of_chunks, refuse_missing
 from checkpoints.journal import locked
 from checkpoints.layout import layout_of
 from checkpoints.placeholder import read_placeholder
@@ -15,7 +16,8 @@ def clean_chunks(path: Path | str) -> tuple[Path, ...]:
     """Remove every file of the chunked checkpoint at `path`, and return which.
 
     Chunks, manifest, index, placeholder, journal and staged files go; a file that holds a whole
-    model stays, and so does an index of another tool and everything of other names.
+    model stays, and so do an index of another tool, everything of other names, and chunks of m.pth
+    where m.safetensors is named, or the other way round.
 
     Raises:
         BadInputError: there is no such folder.
@@ -26,6 +28,11 @@ def clean_chunks(path: Path | str) -> tuple[Path, ...]:
         raise refuse_missing(layout.main)
     try:
         with locked(layout.folder, exclusive=True):
+            owner = owner_of_chunks(layout)
+            if owner and Path(path).name in (layout.manifest_name, layout.index_name):
+                layout = replace(layout, main_name=layout.stem + owner)
+            if owner not in (None, layout.main.suffix):
+                return ()
             doomed: list[Path] = []
             if layout.main.is_file() and read_placeholder(layout.main) is not None:
                 doomed.append(layout.main)

@@ -13,17 +13,17 @@ from platform import python_version
 from typing import Any
 
 from checkpoints.archive_writing import write_archive
+from checkpoints.catalog import owner_of_chunks
 from checkpoints.contents import Contents
 from checkpoints.journal import Commit, commit, locked, recover
 from checkpoints.layout import SUFFIXES, Layout
 from checkpoints.manifest import ITEM_SIZES, MIB, Chunk, Manifest, Piece, StoredTensor, to_text
 from checkpoints.nodes import Leaf
-from checkpoints.parsing import read_manifest
 from checkpoints.placeholder import Placeholder, placeholder_contents
 from checkpoints.plan import Item, PlannedChunk, plan_chunks
 from checkpoints.shard_index import index_text
 from chunkport import __version__
-from chunkport.errors import BadInputError, UsageError
+from chunkport.errors import UsageError
 from chunkport.files import make_folder
 
 DEFAULT_CHUNK_MB = 90.0
@@ -211,16 +211,11 @@ def _write_text(layout: Layout, name: str, text: str, manifest: Manifest) -> Non
 
 def _refuse_to_mix(layout: Layout) -> None:
     """m.pth and m.safetensors would have their chunks in common, so only one of them has any."""
-    if not layout.manifest.is_file():
-        return
-    try:
-        owner = read_manifest(layout.manifest, layout).main_suffix
-    except BadInputError:
-        return  # damaged: replaced, as the placeholder or the chunks would be
-    if owner != layout.main.suffix:
+    owner = owner_of_chunks(layout)
+    if owner not in (None, layout.main.suffix):
         raise UsageError(
-            f"{layout.main}: {layout.manifest_name} beside it is of {layout.stem}{owner}; choose "
-            f"another name, or remove that one with clean_chunks"
+            f"{layout.main}: the chunks beside it are of {layout.stem}{owner}; choose another "
+            "name, or remove them with clean_chunks"
         )
 
 

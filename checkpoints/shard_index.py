@@ -14,7 +14,7 @@ PLACE = "#elements_"
 """In the name of a piece that is no whole rows of its tensor: what follows is its place."""
 
 _MAX_BYTES = 10 << 20  # as huggingface_hub reads at most
-_OWN_START = b'{\n "metadata": {\n  "chunkport_save_id": "'
+_OWN = "chunkport_save_id"
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
@@ -38,7 +38,7 @@ def index_of(manifest: Manifest) -> dict[str, Any]:
         for tensor in manifest.tensors
         for piece in tensor.pieces
     )
-    metadata: dict[str, Any] = {"chunkport_save_id": manifest.save_id, "total_size": total}
+    metadata: dict[str, Any] = {_OWN: manifest.save_id, "total_size": total}
     if below_rows:
         metadata["pieces_below_rows"] = below_rows
     return {"metadata": metadata, "weight_map": weight_map}
@@ -59,9 +59,8 @@ def name_in_file(name: str, part: Slice, shape: tuple[int, ...]) -> str:
 def is_of_a_save(file: Path) -> bool:
     """Whether the index was written by a save of ours, and not by another tool."""
     try:
-        with file.open("rb") as stream:
-            return stream.read(len(_OWN_START)) == _OWN_START
-    except OSError:
+        return _OWN in _document(file)["metadata"]
+    except (BadInputError, OSError, TypeError, LookupError):
         return False
 
 

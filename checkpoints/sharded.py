@@ -41,6 +41,11 @@ def read_sharded(
             f"{_listed(absent)}; it does not place what is: {_listed(extra)}; copy the index and "
             "all its files again, from one save"
         )
+    if any(content.save_id is not None for content in held.values()):
+        raise BadInputError(
+            f"{index}: its files are chunks of a checkpoint whose manifest is missing; copy the "
+            "manifest beside them"
+        )
     parts = [f"{n!r}" for content in held.values() for n, at in content.starts.items() if any(at)]
     if parts:
         raise BadInputError(

@@ -47,8 +47,7 @@ def test_a_small_state_is_one_file_that_the_library_reads(tmp_path: Path) -> Non
 
 def test_all_other_values_are_in_the_same_file(tmp_path: Path) -> None:
     tied = torch.randn(30)
-    model = {"net": {"w": tied, "v": tied}, "epoch": 3, "betas": (0.9, float("inf")), 7: None}
-    model = {str(key): value for key, value in model.items()}
+    model = {"net": {"w": tied, "v": tied}, "epoch": 3, "betas": (0.9, float("inf"))}
     saved = save_model_chunked(model, tmp_path / "m.safetensors")
     assert set(load_file(saved.path)) == {"net/w"}
     loaded = load_model_chunked(saved.path)
@@ -236,11 +235,23 @@ def test_two_endings_of_one_name_are_two_checkpoints_until_there_are_chunks(tmp_
     save_model_chunked(large, tmp_path / "m.safetensors", CAP_MB, announce=quiet)
     before = names(tmp_path)
     for model in ({"n": 3}, large):
-        with pytest.raises(UsageError, match=r"m\.manifest\.json beside it is of m\.safetensors"):
+        with pytest.raises(UsageError, match=r"the chunks beside it are of m\.safetensors"):
             save_model_chunked(model, tmp_path / "m.pth", CAP_MB, announce=quiet)
     assert names(tmp_path) == before
     assert load_model_chunked(tmp_path / "m.pth") == {"n": 1}
     assert load_model_chunked(tmp_path / "m.safetensors")["w"].sum() == 40_000
+
+
+def test_chunks_behind_a_placeholder_are_safe_though_their_manifest_is_not(tmp_path: Path) -> None:
+    large = {"w": torch.ones(40_000)}
+    saved = save_model_chunked(large, tmp_path / "m.pth", CAP_MB, announce=quiet)
+    assert saved.manifest is not None
+    saved.manifest.write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(UsageError, match=r"the chunks beside it are of m\.pth"):
+        save_model_chunked({"n": 1}, tmp_path / "m.safetensors")
+    assert all(chunk.is_file() for chunk in saved.chunk_files)
+    save_model_chunked(large, tmp_path / "m.pth", CAP_MB, announce=quiet)
+    assert load_model_chunked(saved.path)["w"].sum() == 40_000
 
 
 @pytest.mark.parametrize(

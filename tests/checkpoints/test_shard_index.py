@@ -113,6 +113,25 @@ def test_an_index_of_an_older_save_is_noticed(saved: SavedCheckpoint, tmp_path: 
         load_model_chunked(saved.path)
 
 
+def test_line_ends_of_another_system_do_not_count(saved: SavedCheckpoint, tmp_path: Path) -> None:
+    file = tmp_path / "m.safetensors.index.json"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert is_of_a_save(file)
+    for path in (saved.path, file, tmp_path):
+        assert load_model_chunked(path)["w"].sum() == 40_000
+
+
+def test_chunks_of_a_save_are_never_read_by_an_index_alone(
+    saved: SavedCheckpoint, tmp_path: Path
+) -> None:
+    assert saved.manifest is not None
+    saved.manifest.unlink()
+    file = tmp_path / "m.safetensors.index.json"
+    file.write_text(file.read_text().replace("chunkport_save_id", "chunkport_save_ie"))
+    with pytest.raises(BadInputError, match="chunks of a checkpoint whose manifest is missing"):
+        load_model_chunked(file)
+
+
 def test_a_saves_index_without_its_manifest_is_not_enough(
     saved: SavedCheckpoint, tmp_path: Path
 ) -> None:
