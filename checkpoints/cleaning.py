@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from checkpoints.catalog import owner_of_chunks, refuse_missing
+from checkpoints.forms import owner_of_chunks, refuse_missing
 from checkpoints.journal import locked
 from checkpoints.layout import layout_of
 from checkpoints.placeholder import read_placeholder

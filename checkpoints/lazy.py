@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.catalog import opened, refuse_missing_chunks
 from checkpoints.disk_tensor import DiskTensor, Extent
+from checkpoints.forms import OpenCheckpoint
 from checkpoints.manifest import ITEM_SIZES, Manifest, StoredTensor
 from checkpoints.nodes import Json, decode
 from checkpoints.safetensors_file import SUFFIX, read_safetensors

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from checkpoints.archive import damaged, damaged_member, records, refuse_lfs_pointer
-from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.catalog import opened, refuse_missing_chunks
+from checkpoints.forms import OpenCheckpoint
 from checkpoints.inert_pickle import unreadable, unsafe
 from checkpoints.manifest import Chunk, Manifest, Piece
 from checkpoints.memory import TORCH_DTYPES, bytes_of

@@ -13,8 +13,8 @@ from platform import python_version
 from typing import Any
 
 from checkpoints.archive_writing import write_archive
-from checkpoints.catalog import owner_of_chunks
 from checkpoints.contents import Contents
+from checkpoints.forms import owner_of_chunks
 from checkpoints.journal import Commit, commit, locked, recover
 from checkpoints.layout import SUFFIXES, Layout
 from checkpoints.manifest import ITEM_SIZES, MIB, Chunk, Manifest, Piece, StoredTensor, to_text
