@@ -66,7 +66,7 @@ def file_meant(path: Path) -> Path:
     if not path.is_dir():
         return path
     for journal in path.glob(".*.journal"):  # of a save that may bring an index
-        with suppress(OSError), locked(path, exclusive=True):
+        with suppress(OSError, BadInputError), locked(path, exclusive=True):
             recover(layout_of(path / f"{journal.stem[1:]}{INDEX_SUFFIX}"))
     indexes = sorted(path.glob(f"*{INDEX_SUFFIX}"))
     if len(indexes) > 1:

@@ -13,7 +13,8 @@ from chunkport.errors import BadInputError
 PLACE = "#elements_"
 """In the name of a piece that is no whole rows of its tensor: what follows is its place."""
 
-_MAX_BYTES = 10 << 20  # as huggingface_hub reads at most
+_MAX_BYTES = 10 << 20  # of another tool's, as huggingface_hub reads at most
+_MAX_OWN_BYTES = 256 << 20  # as the manifest, which says the same and more
 _OWN = "chunkport_save_id"
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
@@ -59,7 +60,7 @@ def name_in_file(name: str, part: Slice, shape: tuple[int, ...]) -> str:
 def is_of_a_save(file: Path) -> bool:
     """Whether the index was written by a save of ours, and not by another tool."""
     try:
-        return _OWN in _document(file)["metadata"]
+        return _OWN in _document(file, _MAX_OWN_BYTES)["metadata"]
     except (BadInputError, OSError, TypeError, LookupError):
         return False
 
@@ -70,7 +71,7 @@ def refuse_other_index(file: Path, manifest: Manifest) -> None:
     Raises:
         BadInputError: it is damaged, or of another save.
     """
-    if file.is_file() and _document(file) != index_of(manifest):
+    if file.is_file() and _document(file, _MAX_OWN_BYTES) != index_of(manifest):
         raise BadInputError(
             f"{file}: is damaged, or not of the save of the manifest beside it; restore all files "
             "of one save"
@@ -84,7 +85,7 @@ def read_index(file: Path) -> dict[str, str]:
         BadInputError: no index, too large, or one that names what is no .safetensors beside it.
     """
     try:
-        weight_map: dict[str, str] = dict(_document(file)["weight_map"])
+        weight_map: dict[str, str] = dict(_document(file, _MAX_BYTES)["weight_map"])
         names = set(weight_map.values())
     except _FAULTS as error:
         raise _refusal(file, f"no weight_map: {' '.join(str(error).split())[:200]}") from error
@@ -96,11 +97,11 @@ def read_index(file: Path) -> dict[str, str]:
     return weight_map
 
 
-def _document(file: Path) -> Any:
+def _document(file: Path, max_bytes: int) -> Any:
     refuse_lfs_pointer(file)
     size = file.stat().st_size
-    if size > _MAX_BYTES:
-        raise _refusal(file, f"it has {size} bytes, and an index at most {_MAX_BYTES}")
+    if size > max_bytes:
+        raise _refusal(file, f"it has {size} bytes, and an index at most {max_bytes}")
     try:
         return json.loads(file.read_bytes(), object_pairs_hook=unique_keys)
     except _FAULTS as error:

@@ -68,3 +68,9 @@ def test_a_reader_of_the_other_ending_finishes_it_too(tmp_path: Path) -> None:
     assert names(tmp_path) == ["m.pth", "m.safetensors"]
     loaded = load_model_chunked(tmp_path / "m.safetensors")
     assert torch.equal(loaded["net"]["w"], model["net"]["w"])
+
+
+def test_a_damaged_journal_of_another_name_does_not_matter_to_a_folder(tmp_path: Path) -> None:
+    model = unfinished(tmp_path)
+    (tmp_path / ".other.journal").write_text("what")
+    assert torch.equal(load_model_chunked(tmp_path)["net"]["w"], model["net"]["w"])

@@ -104,6 +104,13 @@ def test_any_change_of_a_saves_index_is_noticed(saved: SavedCheckpoint, tmp_path
     assert load_model_chunked(saved.path)["w"].sum() == 40_000
 
 
+def test_an_index_too_long_for_others_is_not_for_us(
+    saved: SavedCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("checkpoints.shard_index._MAX_BYTES", 20)
+    assert load_model_chunked(saved.path)["w"].sum() == 40_000
+
+
 def test_an_index_of_an_older_save_is_noticed(saved: SavedCheckpoint, tmp_path: Path) -> None:
     file = tmp_path / "m.safetensors.index.json"
     older = file.read_bytes()
