@@ -39,7 +39,8 @@ from scripts._cli import run
 from scripts._options import chunkport_command
 from scripts._output import Column, Output
 
-_SECONDS = 10.0  # for one case; a right file takes a few milliseconds
+_SECONDS = 10.0  # of the processor for one case; a right file takes a few milliseconds
+_DEADLOCK_SECONDS = 600  # by the clock, which runs while the process is held up
 _FORBIDDEN = frozenset(
     [
         *("os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn"),
@@ -131,15 +132,15 @@ def in_time(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise TookTooLong
 
-    before = signal.signal(signal.SIGALRM, stop)
-    faulthandler.dump_traceback_later(10 * seconds, exit=True)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    faulthandler.dump_traceback_later(_DEADLOCK_SECONDS, exit=True)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGPROF, before)
 
 
 def attempt(read: Callable[[Path], Any], path: Path, watch: Watch) -> tuple[str, Any]:
@@ -198,7 +199,7 @@ def mutate(
 def fuzz(folder: Path, flips: int, manifests: int, pickles: int, seed: int) -> list[Tally]:
     """All kinds of changes to a small checkpoint, in chunks and in one file."""
     watch = Watch()
-    chunked, plain = save_subjects(folder)
+    chunked, plain, safe = save_subjects(folder)
     manifest = chunked.manifest
     assert manifest is not None
     text, members = manifest.read_text(encoding="ascii"), members_of(plain.path)
@@ -222,13 +223,14 @@ def fuzz(folder: Path, flips: int, manifests: int, pickles: int, seed: int) -> l
         bits("the manifest", [manifest], chunked.path, flips // 4),
         bits("the placeholder", [chunked.path], chunked.path, flips // 4),
         bits("the one file", [plain.path], plain.path, flips),
+        bits("a .safetensors", [*safe.chunk_files], safe.path, flips // 4),
         mutate("a manifest", forge_manifest, chunked.path, manifests, seed=seed, watch=watch),
         mutate("a pickle", forge_pickle, plain.path, pickles, seed=seed, watch=watch),
     ]
 
 
-def save_subjects(folder: Path) -> tuple[SavedCheckpoint, SavedCheckpoint]:
-    """A checkpoint with a value of every kind, in chunks and in one file."""
+def save_subjects(folder: Path) -> tuple[SavedCheckpoint, SavedCheckpoint, SavedCheckpoint]:
+    """A checkpoint with a value of every kind: in chunks, in one file, in chunks of safetensors."""
     generator = torch.Generator().manual_seed(1)
     small = {
         "net": {"weight": torch.randn(4, 3, generator=generator), "half": torch.ones(5).half()},
@@ -244,7 +246,9 @@ def save_subjects(folder: Path) -> tuple[SavedCheckpoint, SavedCheckpoint]:
     large = {**small, "big": {"rows": torch.randn(300, 100, generator=generator)}}
     chunked = save_model_chunked(large, folder / "chunked.pth", 0.0625, announce=lambda _: None)
     plain = save_model_chunked(small, folder / "plain.pth", announce=lambda _: None)
-    return chunked, plain
+    path = folder / "safe.safetensors"
+    safe = save_model_chunked(large, path, 0.0625, announce=lambda _: None)
+    return chunked, plain, safe
 
 
 def _bytes_of(value: Any) -> Any:

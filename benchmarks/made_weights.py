@@ -149,11 +149,12 @@ def command(
         make_folder(target.parent)
         with replacing(target) as temporary, temporary.open("xb") as file:
             write_members(training_run(name, detector, args), _SparseFile(file))
+        size = target.stat().st_size
     else:
         model = {f"detector.{key}": source for key, source in detector.items()}
         contents = {"model": model, "args": args}
-        save_streamed(contents, target, 90 if chunk else None, announce=output.note)
-    size = target.stat().st_size
+        saved = save_streamed(contents, target, 90 if chunk else None, announce=output.note)
+        size = saved.total_bytes
     output.fact("path", str(target), f"{target}: {megabytes(size)}")
     output.fact("size_bytes", size)
 

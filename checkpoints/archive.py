@@ -117,23 +117,6 @@ def damaged_member(path: Path) -> str | None:
         raise not_an_archive(path) from error
 
 
-def wrong_chunk(place: Path, file: Path, found: str) -> BadInputError:
-    """Tell a damaged chunk from a sound one of another save: torch's own checksums know.
-
-    `place` is where the chunk belongs and `file` where it is read.
-    """
-    try:
-        sound = damaged_member(file) is None
-    except BadInputError:
-        sound = False
-    if not sound:
-        return BadInputError(f"{place}: damaged ({found}); restore this chunk from a copy")
-    return BadInputError(
-        f"{place}: not the chunk that the manifest was saved with ({found}), though sound in "
-        "itself: it is from another save; restore all files of one save"
-    )
-
-
 def not_an_archive(path: Path) -> BadInputError:
     """The error for a file that torch.save did not write, or that lost its end."""
     return BadInputError(

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from checkpoints.archive import damaged, damaged_member, wrong_chunk
-from checkpoints.catalog import OpenCheckpoint, chunk_fault, opened
+from checkpoints.archive import damaged, damaged_member
+from checkpoints.catalog import chunk_faults, opened, wrong_chunk
 from checkpoints.digests import Digest, digest_of
+from checkpoints.forms import OpenCheckpoint
 from checkpoints.journal import needs_recovery
 from checkpoints.layout import Layout, layout_of
 from checkpoints.lazy import contents_of
-from checkpoints.safetensors_file import SUFFIX
+from checkpoints.safetensors_file import SUFFIX, read_safetensors
+from checkpoints.streaming import TensorStream
 from chunkport.errors import BadInputError
 
 OnBytes = Callable[[int], None]
-Form = Literal["one file", "chunks", "safetensors", "unfinished", "unreadable"]
+Form = Literal["one file", "chunks", "shards", "unfinished", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,11 @@ class CheckedCheckpoint:
 
     Attributes:
         path: its .pth or .safetensors.
-        form: how it is stored; `unfinished` where there is only what a first save left when it
-            was interrupted, `unreadable` where the form cannot be told.
+        form: how it is stored, `shards` being another tool's chunks; `unfinished` where there is
+            only what a first save left when it was interrupted, `unreadable` where the form cannot
+            be told.
         files: those with tensors in them: the chunks, or the one file.
-        beside: the files that hold the chunks together: placeholder and manifest.
+        beside: the files that hold the chunks together: placeholder, manifest, index.
         save_id: of the save that the manifest is from; None without one.
         tensors: how many it holds; None when they cannot be counted.
         epoch: the one that it carries, if it does.
@@ -108,22 +111,20 @@ def _with_findings(
 def _looked_at(checkpoint: OpenCheckpoint, path: Path) -> CheckedCheckpoint:
     """All that can be told without reading tensors."""
     layout, manifest = checkpoint.layout, checkpoint.manifest
-    parts = manifest or checkpoint.first
-    if parts is None:
-        form: Form = "safetensors" if layout.main.suffix == SUFFIX else "one file"
-        found = CheckedCheckpoint(path, form, (_state(checkpoint.file(layout.main_name)),))
-    else:
-        beside = map(checkpoint.file, (layout.main_name, layout.manifest_name))
-        found = CheckedCheckpoint(
-            path=layout.main,
-            form="chunks",
-            files=tuple(_state(checkpoint.file(chunk.filename)) for chunk in parts.chunks),
-            beside=tuple(file for file in beside if file.is_file()),
-            save_id=manifest.save_id if manifest else None,
-        )
-    faults = [chunk_fault(checkpoint, chunk) for chunk in (parts.chunks if parts else ())]
-    if any(faults):
-        return _with_findings(found, "error", [str(fault) for fault in faults if fault])
+    names = checkpoint.chunk_names
+    form: Form = "shards" if checkpoint.weight_map else "chunks" if names else "one file"
+    beside = [layout.main_name, layout.manifest_name] if names else []
+    if checkpoint.has_index:
+        beside.append(layout.index_name)
+    found = CheckedCheckpoint(
+        path=layout.main,
+        form=form,
+        files=tuple(_state(checkpoint.file(name)) for name in names or (layout.main_name,)),
+        beside=tuple(file for name in beside if (file := checkpoint.file(name)).is_file()),
+        save_id=manifest.save_id if manifest else None,
+    )
+    if faults := [str(fault) for fault in chunk_faults(checkpoint)]:
+        return _with_findings(found, "error", faults)
     try:
         contents = contents_of(checkpoint, path)
         tensors = len(contents.tensors())
@@ -153,20 +154,31 @@ def _altered(
     """What is wrong with the bytes of the files."""
     if checkpoint.manifest is None:
         for file in files:
-            member = None if file.path.suffix == SUFFIX else damaged_member(file.path)
-            if member is not None:
-                yield str(damaged(file.path, member))
+            try:
+                _refuse_altered(file.path)
+            except BadInputError as error:
+                yield str(error)
         return
-    for chunk, file, digest in zip(checkpoint.manifest.chunks, files, digests, strict=True):
-        place = checkpoint.layout.folder / chunk.filename
+    for chunk, digest in zip(checkpoint.manifest.chunks, digests, strict=True):
         if digest.crc32 != chunk.crc32:
-            found = "a CRC-32 that is not the manifest's"
-            yield str(wrong_chunk(place, file.path, found))
+            yield str(wrong_chunk(checkpoint, chunk, "a CRC-32 that is not the manifest's"))
         elif chunk.sha256 not in (None, digest.sha256):
             yield (
-                f"{place}: its SHA-256 is not the manifest's, though its CRC-32 is, which no "
-                "accident brings about; restore it from a source that you trust"
+                f"{checkpoint.layout.folder / chunk.filename}: its SHA-256 is not the manifest's, "
+                "though its CRC-32 is, which no accident brings about; restore it from a source "
+                "that you trust"
             )
+
+
+def _refuse_altered(file: Path) -> None:
+    """Hold a file against the checksums in itself; .safetensors of other tools have none."""
+    if file.suffix == SUFFIX:
+        stream = TensorStream()
+        for tensor in read_safetensors(file).tensors.values():
+            for extent in tensor.storage:
+                stream.check(extent)
+    elif member := damaged_member(file):
+        raise damaged(file, member)
 
 
 def _unreadable(layout: Layout, error: BadInputError) -> CheckedCheckpoint:
@@ -202,7 +214,7 @@ def _left_over(layout: Layout, found: CheckedCheckpoint) -> Iterator[str]:
         return
     named = {file.path.name for file in found.files}
     stale = [file for file in layout.chunk_files() if file.name not in named]
-    if found.form != "chunks" and layout.manifest.is_file():
+    if found.form not in ("chunks", "shards") and layout.manifest.is_file():
         stale.insert(0, layout.manifest)
     if stale:
         yield (

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checkpoints.checked_file import new_file
+from checkpoints.document import read_document
 from checkpoints.journal import locked, recover
 from checkpoints.layout import Layout
 from checkpoints.manifest import document_text
-from checkpoints.parsing import read_document, read_manifest
+from checkpoints.parsing import read_manifest
 from checkpoints.streaming import BLOCK
 from chunkport.errors import BadInputError, UsageError
 from chunkport.files import sync_folder

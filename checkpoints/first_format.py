@@ -15,14 +15,14 @@ from checkpoints.torch_file import read_torch_file
 from chunkport.errors import BadInputError
 
 if TYPE_CHECKING:
-    from checkpoints.catalog import OpenCheckpoint
+    from checkpoints.forms import OpenCheckpoint
 
 _MAX_PLACEHOLDER_BYTES = 64 << 10
 
 
 def is_older_placeholder(file: Path) -> bool:
     """Whether `file` says that it stands for chunks, though not in chunkport's own way."""
-    if file.stat().st_size > _MAX_PLACEHOLDER_BYTES:
+    if not file.is_file() or file.stat().st_size > _MAX_PLACEHOLDER_BYTES:
         return False
     try:
         contents = read_torch_file(file)

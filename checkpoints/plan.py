@@ -12,6 +12,7 @@ from dataclasses import dataclass
 CHUNK_OVERHEAD = 4096
 """More than torch.save writes for an empty dictionary, in bytes."""
 
+_SMALLEST_GAP = 64  # of a chunk is worth a piece of its own
 _PIECE_OVERHEAD = 448
 _DIM_OVERHEAD = 24
 
@@ -56,14 +57,18 @@ class Slice:
     start: int
     stop: int
 
+    def first_row(self, whole: tuple[int, ...]) -> int | None:
+        """Where along dim 0 of a tensor of shape `whole` it begins; None if it is no whole rows."""
+        row = math.prod(whole[1:])
+        return None if self.start % row or self.stop % row else self.start // row
+
     def shape_of(self, whole: tuple[int, ...]) -> tuple[int, ...]:
         """Its shape, cut from a tensor of shape `whole`: rows if it is whole rows, else flat."""
         if not whole:
             return ()
-        row = math.prod(whole[1:])
-        if self.start % row or self.stop % row:
+        if self.first_row(whole) is None:
             return (self.stop - self.start,)
-        return ((self.stop - self.start) // row, *whole[1:])
+        return ((self.stop - self.start) // math.prod(whole[1:]), *whole[1:])
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def plan_chunks(items: Sequence[Item], cap_bytes: int) -> tuple[PlannedChunk, ..
 
     A group that fits into one chunk gets one of its own. A larger group is packed best fit
     decreasing; tensors above the cap are first cut into full chunks, between rows where a row
-    fits and between elements otherwise. Tensors without elements need no place.
+    fits and between elements otherwise. As soon as there are as many chunks as the bytes need,
+    tensors that fit nowhere are cut to fill the gaps. Tensors without elements need no place.
     """
     groups: dict[str, list[int]] = {}
     for index, item in enumerate(items):
@@ -104,19 +110,47 @@ def _cost(items: Sequence[Item], piece: Slice) -> int:
 def _pack(items: Sequence[Item], whole: list[Slice], room: int) -> list[tuple[Slice, ...]]:
     pieces = [part for piece in whole for part in _cut(items, piece, room)]
     pieces.sort(key=lambda piece: (-_cost(items, piece), piece))
+    fewest = -(-sum(_cost(items, piece) for piece in pieces) // room)
     bins: list[list[Slice]] = []
     free: list[tuple[int, int]] = []  # (bytes free, bin), ascending
+
+    def place(piece: Slice, gap: int) -> None:
+        left, number = free.pop(gap)
+        bins[number].append(piece)
+        insort(free, (left - _cost(items, piece), number))
+
     for piece in pieces:
-        cost = _cost(items, piece)
-        best = bisect_left(free, (cost, -1))
-        if best == len(free):
-            bins.append([piece])
-            insort(free, (room - cost, len(bins) - 1))
-        else:
-            left, number = free.pop(best)
-            bins[number].append(piece)
-            insort(free, (left - cost, number))
+        best = bisect_left(free, (_cost(items, piece), -1))
+        if best < len(free):
+            place(piece, best)
+            continue
+        parts = _over_gaps(items, piece, free, room) if len(bins) >= fewest else ()
+        for part in parts:
+            place(part, len(free) - 1)
+        if not parts:
+            bins.append([])
+            insort(free, (room, len(bins) - 1))
+            place(piece, len(free) - 1)
     return sorted(tuple(sorted(pieces)) for pieces in bins)
+
+
+def _over_gaps(
+    items: Sequence[Item], piece: Slice, free: Sequence[tuple[int, int]], room: int
+) -> tuple[Slice, ...]:
+    """The piece cut between rows to fill the largest gaps, in their order; empty if it cannot."""
+    item = items[piece.index]
+    parts: list[Slice] = []
+    start = piece.start
+    for left, _ in reversed(free):
+        step = (left - item.overhead) // item.item_size
+        step -= step % item.row_elements
+        if step <= 0 or left < room // _SMALLEST_GAP:
+            break
+        parts.append(Slice(piece.index, start, min(start + step, piece.stop)))
+        start = parts[-1].stop
+        if start == piece.stop:
+            return tuple(parts)
+    return ()
 
 
 def _cut(items: Sequence[Item], piece: Slice, room: int) -> list[Slice]:

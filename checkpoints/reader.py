@@ -9,13 +9,17 @@ from typing import Any
 
 import torch
 
-from checkpoints.archive import damaged, damaged_member, wrong_chunk
-from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks, refuse_wrong_chunks
+from checkpoints.archive import damaged, damaged_member
+from checkpoints.catalog import opened, refuse_missing_chunks, refuse_wrong_chunks, wrong_chunk
 from checkpoints.first_format import join
+from checkpoints.forms import OpenCheckpoint
 from checkpoints.inert_pickle import unreadable, unsafe
 from checkpoints.manifest import Manifest, Piece
 from checkpoints.memory import TORCH_DTYPES, bytes_of
 from checkpoints.restoring import restore, revive
+from checkpoints.safetensors_file import SUFFIX, read_safetensors
+from checkpoints.safetensors_loading import load_safetensors, load_values
+from checkpoints.sharded import read_sharded
 from checkpoints.streaming import BLOCK, pass_over, read_into
 from checkpoints.torch_file import refuse_traps
 from chunkport.errors import BadInputError, UsageError
@@ -24,9 +28,10 @@ from chunkport.errors import BadInputError, UsageError
 def load_model_chunked(path: Path | str, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Load what `save_model_chunked` or torch.save wrote to `path`, with tensors on `device`.
 
-    `path` may be the .pth, chunked or not, or the manifest. Sizes and CRC-32 of all that is read
-    are checked. Takes the memory of the model and, for devices other than the CPU, of its largest
-    piece.
+    `path` may be a .pth or .safetensors, chunked or not, the manifest, or an index of .safetensors
+    (`model.safetensors.index.json`) or its folder. Sizes and CRC-32 of all that is read are
+    checked; .safetensors of other tools have none. Takes the memory of the model and, for devices
+    other than the CPU, of its largest piece.
 
     Raises:
         BadInputError: missing, damaged, mixed from several saves, or holding more than tensors
@@ -35,12 +40,21 @@ def load_model_chunked(path: Path | str, device: torch.device | str = "cpu") -> 
     """
     target = _device(device)
     with opened(path) as checkpoint:
+        refuse_missing_chunks(checkpoint)
+        refuse_wrong_chunks(checkpoint)
+        if checkpoint.manifest is not None:
+            return _load_chunks(checkpoint, checkpoint.manifest, target)
         if checkpoint.first is not None:
-            refuse_missing_chunks(checkpoint, checkpoint.first)
             return join(checkpoint, checkpoint.first, lambda file: _load_whole(file, target))
-        if checkpoint.manifest is None:
-            return _load_whole(checkpoint.file(checkpoint.layout.main_name), target)
-        return _load_chunks(checkpoint, checkpoint.manifest, target)
+        if checkpoint.weight_map is not None:
+            index = checkpoint.layout.index
+            return load_values(
+                read_sharded(index, checkpoint.weight_map, checkpoint.chunks), target
+            )
+        file = checkpoint.file(checkpoint.layout.main_name)
+        if file.suffix == SUFFIX:
+            return _as_dictionary(load_safetensors(read_safetensors(file), target), file)
+        return _load_whole(file, target)
 
 
 def _device(device: torch.device | str) -> torch.device:
@@ -55,9 +69,7 @@ def _device(device: torch.device | str) -> torch.device:
 def _load_chunks(
     checkpoint: OpenCheckpoint, manifest: Manifest, device: torch.device
 ) -> dict[str, Any]:
-    refuse_missing_chunks(checkpoint, manifest)
-    files = [checkpoint.file(chunk.filename) for chunk in manifest.chunks]
-    refuse_wrong_chunks(checkpoint, manifest)
+    files = list(checkpoint.chunks.values())
     tensors = [
         torch.empty(stored.shape, dtype=TORCH_DTYPES[stored.dtype], device=device)
         for stored in manifest.tensors
@@ -69,11 +81,7 @@ def _load_chunks(
     for chunk, file, placed in zip(manifest.chunks, files, contents, strict=True):
         placed.sort(key=lambda entry: entry.piece.offset)
         if _fill(placed, file, chunk.size_bytes) != chunk.crc32:
-            raise wrong_chunk(
-                checkpoint.layout.folder / chunk.filename,
-                file,
-                "a CRC-32 that is not the manifest's",
-            )
+            raise wrong_chunk(checkpoint, chunk, "a CRC-32 that is not the manifest's")
     try:
         loaded = restore(manifest.tree, tensors)
     except BadInputError as error:

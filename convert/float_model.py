@@ -98,13 +98,21 @@ def export(module: "nn.Module", inputs: dict[str, Any], target: Path) -> None:
     import litert_torch
 
     from convert.converter_fault import constants_left_clean
+    from convert.retracing import traced_no_more_than_needed
 
-    frugally = {"lightweight_conversion": True, "runtime_constant_folding": False}
     try:
         with constants_left_clean():
-            litert_torch.convert(
-                module, sample_kwargs=inputs, **(frugally if is_large(module) else {})
-            ).export(str(target))
+            if is_large(module):
+                with traced_no_more_than_needed():
+                    model = litert_torch.convert(
+                        module,
+                        sample_kwargs=inputs,
+                        lightweight_conversion=True,
+                        runtime_constant_folding=False,
+                    )
+            else:
+                model = litert_torch.convert(module, sample_kwargs=inputs)
+            model.export(str(target))
     except (RuntimeError, ValueError, NotImplementedError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
         raise ConversionError(

@@ -10,6 +10,9 @@ from convert.quantizer_fault import large_kernels_quantized
 from convert.tflite import constants, read_flatbuffer
 
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
+# The pictures' resize stays exact: it is no layer that was trained, and in INT8 it would change a
+# picture by more than one step of a byte. Names of tensors hold their module's class.
+_LEFT_EXACT = ".*AntialiasedResize.*"
 
 
 def quantize(float_model: Path, precision: Precision, target: Path) -> None:
@@ -39,6 +42,11 @@ def quantize(float_model: Path, precision: Precision, target: Path) -> None:
                 getattr(quantizer.qtyping.TFLOperationName, op),
                 algorithm_key=quantizer.algorithm_manager.AlgorithmName.NO_QUANTIZE,
             )
+    tool.update_quantization_recipe(
+        _LEFT_EXACT,
+        quantizer.qtyping.TFLOperationName.ALL_SUPPORTED,
+        algorithm_key=quantizer.algorithm_manager.AlgorithmName.NO_QUANTIZE,
+    )
     try:
         with large_kernels_quantized():
             # To the file as it is made: a copy of the whole would not fit beside the largest.

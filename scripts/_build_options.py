@@ -105,6 +105,11 @@ def _card_text(card: Path | None) -> str | None:
     """The card's text, read once so that a fault names the file."""
     if card is None:
         return None
+    if not card.is_file():
+        raise UsageError(
+            f"--card {card}: there is no such file; give a YAML card, or leave it out: the public "
+            "detectors' cards come with --model"
+        )
     from networks.cards import load_card
 
     load_card(card)

@@ -50,8 +50,8 @@ def command(
     from wrappers.registry import find_spec
 
     options = chosen_options(**build)
-    find_spec(model_name, options)  # before the weights are looked for
-    weights = find_checkpoint(model_name, checkpoint)
+    spec = find_spec(model_name, options)
+    weights = find_checkpoint(spec.name, checkpoint)
     with output.progress("converting") as advance:
         conversion = convert_checkpoint(
             weights,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from chunkport.errors import UsageError
 from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
 from scripts._output import Output
@@ -14,6 +15,18 @@ from scripts._verdicts import show_messages, show_verdict
 
 _FAILED = 1
 _MISSING = 3
+_SAMPLES = 32
+
+
+def _read_samples(
+    context: click.Context, parameter: click.Parameter, value: Any
+) -> tuple[int, Path | None]:
+    """How many samples, and the folder of pictures where that was named instead."""
+    if not value.lstrip("+-").isdecimal():
+        if Path(value).is_dir():
+            return _SAMPLES, Path(value)
+        raise click.BadParameter(f"'{value}' is neither a number nor a folder")
+    return click.IntRange(min=1).convert(value, parameter, context), None
 
 
 @chunkport_command("verify")
@@ -22,7 +35,13 @@ _MISSING = 3
 @click.option("--model", metavar="NAME", help=f"Of files without a card: {MODELS}.")
 @spec_option
 @click.option("--precision", metavar="NAME", help=f"Of files without a card: {PRECISIONS}.")
-@click.option("--samples", type=click.IntRange(min=1), default=32, help="How many inputs.")
+@click.option(
+    "--samples",
+    metavar="N|DIR",
+    default=str(_SAMPLES),
+    callback=_read_samples,
+    help="How many inputs; a folder is taken as --samples-dir.",
+)
 @click.option("--seed", type=int, default=0, help="Which inputs.")
 @click.option("--samples-dir", type=FOLDER, help="Pictures of your own, judged along with these.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
@@ -34,7 +53,7 @@ def command(
     model: str | None,
     spec: str | None,
     precision: str | None,
-    samples: int,
+    samples: tuple[int, Path | None],
     seed: int,
     samples_dir: Path | None,
     num_threads: int,
@@ -48,12 +67,16 @@ def command(
     from verify.judge import identify, judge
     from verify.reference import compute_reference, pictures_in
 
+    count, folder = samples
+    if folder and samples_dir:
+        raise UsageError(f"--samples {folder}, --samples-dir {samples_dir}: name one folder")
+    folder = folder or samples_dir
     subjects = [identify(path, named_model(model, spec), precision) for path in files]
     verdicts = []
-    pictures = pictures_in(samples_dir) if samples_dir else []
+    pictures = pictures_in(folder) if folder else []
     references: dict[Any, Any] = {}
     answers: dict[Any, dict[str, Any]] = {}
-    turns = (samples + len(pictures)) * (len(files) + 1)
+    turns = (count + len(pictures)) * (len(files) + 1)
     with output.progress("comparing", total=turns) as advance:
         for subject in subjects:
             kind = subject.model, subject.options
@@ -61,7 +84,7 @@ def command(
                 references[kind] = compute_reference(
                     subject.model,
                     checkpoint,
-                    samples,
+                    count,
                     seed,
                     advance,
                     options=subject.options,

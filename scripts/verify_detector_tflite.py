@@ -1,14 +1,20 @@
 """`verify_detector_tflite.py`: does a detector's .tflite work, and what does it read?"""
 
+import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from chunkport.errors import BadInputError
 from scripts._detectors import how_to_get, usual_checkpoint
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Output, megabytes
 from scripts._verdicts import show_messages, show_verdict
+
+if TYPE_CHECKING:
+    from convert.card import Card
+    from verify.judge import Subject
 
 _FAILED = 1
 
@@ -33,20 +39,20 @@ def command(
 
     Without the weights there is nothing to compare with, and the rows say so.
     """
-    from verify.judge import identify, judge
+    from verify.judge import judge
     from verify.reference import compute_reference, reference_without_network
 
-    subject = identify(tflite_model)
+    subject, card = _identified(tflite_model)
     pictures = [] if image_path is None else [image_path]
     usual = usual_checkpoint(subject.model)
     weights = checkpoint or (usual if usual.exists() else None)
-    if weights is None and subject.card is not None:
+    if weights is None:
         output.warn(f"compared with nothing, as {usual} is not here: {how_to_get(usual)}")
-        reference = reference_without_network(subject.model, subject.card, samples, 0, pictures)
+        reference = reference_without_network(subject.model, card, samples, 0, pictures)
     else:
         reference = compute_reference(
             subject.model,
-            weights or usual,
+            weights,
             samples,
             seed=0,
             options=subject.options,
@@ -67,6 +73,24 @@ def command(
         show_messages(output, reference, {tflite_model.name: answers}, made)
     output.fact("passed", verdict.passed, "PASSED" if verdict.passed else "FAILED")
     return 0 if verdict.passed else _FAILED
+
+
+def _identified(tflite: Path) -> "tuple[Subject, Card]":
+    """What the file says it is.
+
+    Raises:
+        BadInputError: no .tflite, or one that does not say.
+    """
+    from convert.card import read_card
+    from verify.judge import identify
+
+    card = read_card(tflite)
+    if card is None:
+        raise BadInputError(
+            f"{tflite}: has no chunkport card; say what it is: chunkport verify "
+            f"{shlex.quote(str(tflite))} --checkpoint FILE --model NAME --precision NAME"
+        )
+    return identify(tflite), card
 
 
 if __name__ == "__main__":

@@ -83,14 +83,18 @@ def reference_without_network(
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files in a folder, by name.
+    """The picture files in a folder, by name; hidden ones are left out, as shells do.
 
     Raises:
         UsageError: there is none, or no such folder.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: is no folder; name one with pictures")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in _PICTURES and not path.name.startswith(".") and path.is_file()
+    )
     if not found:
         raise UsageError(f"{folder}: holds no picture ({', '.join(sorted(_PICTURES))})")
     return found

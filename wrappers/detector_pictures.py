@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from chunkport.errors import BadInputError
 from wrappers.detector_graph import resize_as_public
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 _WAVES = 12
 _HIGHEST_FREQUENCY = 20.0  # waves across the picture
 _MOST_NOISE = 0.3
+_DEEP = ("I", "F")  # Pillow's modes of 16 bits and more begin so
 
 
 def read_pictures(contract: Contract, paths: Sequence[Path]) -> "list[Arrays]":
     """The pictures in [0, 1], resized as the public detector does, in the contract's layout.
 
+    As there, transparency is left out and pixels are taken as stored, however a camera was held.
+
     Raises:
-        BadInputError: a file is no picture that can be read.
+        BadInputError: a file is no picture that can be read, or has more than 8 bits per colour.
     """
     image = contract.inputs[0]
     return [
@@ -46,9 +49,18 @@ def _read_rgb(path: Path) -> torch.Tensor:
     """(1, 3, H, W) in [0, 1]."""
     try:
         with Image.open(path) as picture:
+            mode = picture.mode
             pixels = np.asarray(picture.convert("RGB"), dtype=np.float32)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise BadInputError(f"{path}: is no picture that can be read ({error})") from error
+    # Pillow raises a SyntaxError for a file that breaks off its format inside.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadInputError(
+            f"{path}: is no picture that can be read ({error}); replace it or leave it out"
+        ) from error
+    if mode.startswith(_DEEP):
+        raise BadInputError(
+            f"{path}: has more than 8 bits per colour (Pillow's mode {mode}), which would be cut "
+            "off; save it with 8"
+        )
     return torch.from_numpy(pixels / np.float32(255)).permute(2, 0, 1).unsqueeze(0)
 
 

@@ -1,11 +1,12 @@
 """The detector among all that a watermarking checkpoint holds. Needs no torch.
 
 Published and trained checkpoints hold `{model, args, ...}`, `model` with the prefixes `detector.`,
-`embedder.`, `rgb2yuv.` and `attenuation.`, each below `module.` where training was distributed, and
-beside it optimizers, schedulers and discriminators. Others hold the detector alone, with or without
-its prefix, under `model` or bare.
+`embedder.`, `rgb2yuv.` and `attenuation.`, and beside it optimizers, schedulers and discriminators.
+Others hold the detector alone, with or without its prefix, under `model` or bare. Training that was
+distributed or compiled puts `module.` or `_orig_mod.` before names, of the whole or of a part.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from chunkport.errors import BadInputError
 from networks.cards import DetectorCard, load_card
 
 PREFIX = "detector."
-_DISTRIBUTED = "module."
+_WRAPPED = re.compile(r"(?<![^.])((module|_orig_mod)\.)+")
 _PARTS = ("convnext.", "image_encoder.", "pixel_decoder.")  # a detector's own
 _SHOWN = 8
 
@@ -73,7 +74,7 @@ def find_detector(checkpoint: Checkpoint) -> DetectorWeights:
         )
     named: dict[str, DiskTensor] = {}
     for path, tensor in Checkpoint(checkpoint.path, model).tensors().items():
-        plain = path.replace("/", ".").removeprefix(_DISTRIBUTED)
+        plain = _WRAPPED.sub("", path.replace("/", "."))
         if plain in named:
             raise BadInputError(f"{checkpoint.path}: holds {plain!r} twice; keep one of them")
         named[plain] = tensor

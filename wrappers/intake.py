@@ -10,6 +10,8 @@ from chunkport.errors import BadInputError
 
 Network = TypeVar("Network", bound=nn.Module)
 _SHOWN = 8
+_OTHER_MODEL = "name the model that the checkpoint is of"
+_WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def state_dict_in(
@@ -44,12 +46,13 @@ def check_layout(network: nn.Module, shapes: Mapping[str, tuple[int, ...]], orig
     if missing or unexpected:
         raise BadInputError(
             f"{origin}: is no {type(network).__name__} checkpoint; missing keys: "
-            f"{_listed(missing)}; unexpected keys: {_listed(unexpected)}"
+            f"{_listed(missing)}; unexpected keys: {_listed(unexpected)}; {_OTHER_MODEL}"
         )
     for name, shape in shapes.items():
         if shape != tuple(expected[name].shape):
             raise BadInputError(
-                f"{origin}: '{name}' has shape {shape}, expected {tuple(expected[name].shape)}"
+                f"{origin}: '{name}' has shape {tuple(shape)}, expected "
+                f"{tuple(expected[name].shape)}; {_OTHER_MODEL}"
             )
 
 
@@ -62,11 +65,17 @@ def load_strictly(
     for a network on the meta device, and for weights that are not to be copied.
 
     Raises:
-        BadInputError: a key is missing or unexpected, a shape differs, or a weight is NaN or
-            infinite.
+        BadInputError: a key is missing or unexpected, a shape differs, a weight is of a type that
+            cannot be taken for a float's, or it is NaN or infinite.
     """
     check_layout(network, {name: tuple(tensor.shape) for name, tensor in state.items()}, origin)
+    expected = network.state_dict()
     for name, tensor in state.items():
+        if expected[name].is_floating_point() and tensor.dtype not in _WEIGHT_TYPES:
+            raise BadInputError(
+                f"{origin}: '{name}' is of type {_type(tensor.dtype)}, expected one of "
+                f"{', '.join(map(_type, _WEIGHT_TYPES))}; save the weights before quantization"
+            )
         if tensor.is_floating_point() and not _is_finite(tensor):
             bad = int((~torch.isfinite(tensor)).sum())
             raise BadInputError(
@@ -74,7 +83,6 @@ def load_strictly(
                 "training diverged, so use an earlier checkpoint"
             )
     if assign:
-        expected = network.state_dict()
         state = {name: tensor.to(expected[name].dtype) for name, tensor in state.items()}
     network.load_state_dict(dict(state), assign=assign)
     return network.eval().requires_grad_(requires_grad=False)
@@ -83,6 +91,10 @@ def load_strictly(
 def _is_finite(tensor: torch.Tensor) -> bool:
     """Whether all values are finite; takes no memory, because NaN is both least and greatest."""
     return tensor.numel() == 0 or all(bool(torch.isfinite(end)) for end in torch.aminmax(tensor))
+
+
+def _type(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _listed(names: Any) -> str:

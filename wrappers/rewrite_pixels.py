@@ -17,6 +17,7 @@ from wrappers.rewrite_norms import frozen
 _KERNEL = 7
 _CENTRE = _KERNEL // 2
 _ROWS = ((0, 3), (3, 4), (4, 7))
+_COLUMNS_AT_ONCE = 64  # a whole identity of a large picture's size would fill the memory
 
 
 def space_to_depth(x: torch.Tensor, block: int) -> torch.Tensor:
@@ -126,9 +127,14 @@ class AntialiasedResize(nn.Module):
 
 def resize_matrix(before: int, after: int) -> torch.Tensor:
     """(after, before) in float64: each new pixel's weights on the old ones along one axis."""
-    identity = torch.eye(before, dtype=torch.float64)[None, None]
-    # The columns, because PyTorch resizes the rows of an image that is one pixel wide wrongly.
-    resized = functional.interpolate(
-        identity, (before, after), mode="bilinear", align_corners=False, antialias=True
-    )
-    return resized[0, 0].T.contiguous()
+    matrix = torch.empty(after, before, dtype=torch.float64)
+    for first in range(0, before, _COLUMNS_AT_ONCE):
+        count = min(_COLUMNS_AT_ONCE, before - first)
+        identity = torch.zeros(1, 1, count, before, dtype=torch.float64)
+        identity[0, 0, :, first : first + count].fill_diagonal_(1)
+        # The columns, because PyTorch resizes the rows of an image that is one pixel wide wrongly.
+        resized = functional.interpolate(
+            identity, (count, after), mode="bilinear", align_corners=False, antialias=True
+        )
+        matrix[:, first : first + count] = resized[0, 0].T
+    return matrix

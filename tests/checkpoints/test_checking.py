@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from checkpoints.checking import CheckedCheckpoint, check
 from checkpoints.digests import digest_of, record_sha256
 from checkpoints.journal import Commit
 from checkpoints.layout import layout_of
+from checkpoints.survey import find_checkpoints
 
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 
@@ -54,7 +56,7 @@ def test_a_sound_checkpoint_in_one_file(tmp_path: Path) -> None:
     assert (found.form, found.tensors, found.epoch, found.save_id) == ("one file", 1, 4, None)
     save_file({"w": torch.ones(3)}, tmp_path / "m.safetensors")
     found = check(tmp_path / "m.safetensors", deep=True)
-    assert (found.form, found.tensors, found.sound) == ("safetensors", 1, True)
+    assert (found.form, found.tensors, found.sound) == ("one file", 1, True)
 
 
 def test_every_missing_or_changed_chunk_is_named(chunked: SavedCheckpoint) -> None:
@@ -200,3 +202,40 @@ def test_neither_torch_nor_numpy_is_needed(chunked: SavedCheckpoint) -> None:
         "assert not {'torch', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(chunked.path)], check=True, env=os.environ)
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pth"])
+def test_chunks_of_safetensors(tmp_path: Path, name: str) -> None:
+    model = {"w": torch.randn(40_000), "epoch": 3}
+    saved = save_model_chunked(
+        model, tmp_path / name, 0.0625, container="safetensors", announce=lambda _: None
+    )
+    (path,) = find_checkpoints(tmp_path)
+    assert path == tmp_path / name
+    found = check(path, deep=True)
+    assert (found.form, found.epoch, found.findings) == ("chunks", 3, ())
+    assert [file.path for file in found.files] == list(saved.chunk_files)
+    assert tmp_path / "m.safetensors.index.json" in found.beside
+    flip(saved.chunk_files[1], 20_000)
+    assert f"{saved.chunk_files[1]}: damaged" in said(check(path, deep=True), "error")
+
+
+def test_one_file_of_safetensors_is_held_against_its_own_checksums(tmp_path: Path) -> None:
+    save_model_chunked({"w": torch.ones(1000)}, tmp_path / "m.safetensors")
+    assert check(tmp_path / "m.safetensors", deep=True).sound
+    flip(tmp_path / "m.safetensors", (tmp_path / "m.safetensors").stat().st_size - 9)
+    assert check(tmp_path / "m.safetensors").sound
+    assert "damaged at 'byte" in said(check(tmp_path / "m.safetensors", deep=True), "error")
+
+
+def test_shards_of_another_tool_are_one_checkpoint(tmp_path: Path) -> None:
+    shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    for name, file in shards.items():
+        save_file({name: torch.ones(3)}, tmp_path / file)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": shards}))
+    (path,) = find_checkpoints(tmp_path)
+    found = check(path, deep=True)
+    assert (found.form, found.tensors, found.findings) == ("shards", 2, ())
+    (tmp_path / shards["b"]).unlink()
+    assert f"{tmp_path / shards['b']}: missing" in said(check(path), "error")

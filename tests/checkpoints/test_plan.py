@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkpoints.plan import CHUNK_OVERHEAD, Item, PlannedChunk, plan_chunks
+from networks.cards import load_card
+from networks.detector import build_detector
 
 CAP = 65_536
 
@@ -80,7 +82,27 @@ def test_packing_wastes_little() -> None:
     sizes = [128] * 6 + [288] + [40] * 12 + [64] * 20 + [7] * 60
     tensors = [Item("detector", 60, (size * 1024, 256), 4) for size in sizes]
     plan = plan_chunks(tensors, 90 * mib)
-    assert len(plan) <= 1.06 * sum(sizes) / 90 + 1
+    assert len(plan) == -(-sum(sizes) // 90)
+
+
+def test_the_largest_detector_takes_as_many_chunks_as_its_bytes_need() -> None:
+    """2951.5 MiB in 90 MiB each; few tensors are cut that would fit whole."""
+    with torch.device("meta"):
+        network = build_detector(load_card("chunkyseal"))
+    states = network.state_dict()
+    tensors = [Item("model", len(name), tuple(t.shape), 4) for name, t in states.items()]
+    plan = plan_chunks(tensors, 90 << 20)
+    assert len(plan) == 33
+    pieces = sum(len(chunk.slices) for chunk in plan)
+    assert pieces <= 1.1 * len(tensors)
+
+
+def test_gaps_are_filled_between_rows_only() -> None:
+    """Each takes more than half of a chunk: uncut, nine of them would take nine chunks."""
+    tensors = [Item("a", 8, (100, 90), 4)] * 9
+    plan = plan_chunks(tensors, CAP)
+    assert len(plan) == 6
+    assert all(part.start % 90 == 0 for chunk in plan for part in chunk.slices)
 
 
 def _size_written_by_torch(tensors: list[Item], chunk: PlannedChunk) -> int:

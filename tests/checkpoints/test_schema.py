@@ -39,6 +39,8 @@ BOTH_REFUSE: list[tuple[Place, Any]] = [
     (("tree",), []),
     (("tree",), GONE),
     (("manifest_crc32",), GONE),
+    (("container",), "zip"),
+    (("main_suffix",), ".bin"),
     (("tensors",), {}),
     (("tensors", 0), 3),
     (("tensors", 0, "path"), GONE),
@@ -74,6 +76,7 @@ BOTH_REFUSE: list[tuple[Place, Any]] = [
 PARSER_REFUSES: list[tuple[Place, Any]] = [  # for what lies between several values
     (("total_chunks",), 3),
     (("total_chunks",), 2.0),  # which JSON Schema counts among the integers
+    (("container",), "safetensors"),  # though its chunks are called .pth
     (("chunk_files", 1, "chunk_id"), 0),
     (("chunk_files", 0, "filename"), "other.chunk_000.pth"),
     (("tensors", 0, "pieces"), []),
@@ -102,6 +105,8 @@ NEITHER_REFUSES: list[tuple[Place, Any]] = [
     (("created",), "yesterday"),
     (("tools",), {}),
     (("cap_bytes",), 0),
+    (("container",), GONE),
+    (("main_suffix",), GONE),
 ]
 
 

@@ -5,11 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from chunkport.errors import ConversionError
+from convert.float_model import export
 from convert.precision import find_precision
 from convert.quantize import quantize
 from convert.tflite import constants, read_flatbuffer
+from verify.runtimes.litert import LiteRtSession
+from wrappers.detector_graph import resize_as_public
+from wrappers.rewrite_pixels import AntialiasedResize
 
 WriteTflite = Callable[..., Path]
 
@@ -60,3 +65,29 @@ def test_float16_weights_are_those_of_the_float32_file_rounded_once(
     )
     assert len(rounded) > 5
     assert rounded <= exact  # biases stay in float32
+
+
+class _Resize(torch.nn.Module):
+    """Nothing but the resize, as the detectors have it in front."""
+
+    def __init__(self, *, channels_last: bool) -> None:
+        super().__init__()
+        self.resize = AntialiasedResize(50, 90, 40, channels_last=channels_last).float()
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"resized": self.resize(image)}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("precision", ["fp16", "int8-dynamic"])
+def test_a_picture_is_resized_exactly_in_every_precision(
+    tmp_path: Path, precision: str, channels_last: bool
+) -> None:
+    image = torch.rand(1, 3, 50, 90, generator=torch.Generator().manual_seed(0))
+    expected = resize_as_public(image, (40, 40)).permute(0, 2, 3, 1).numpy()
+    given = image.permute(0, 2, 3, 1).contiguous() if channels_last else image
+    export(_Resize(channels_last=channels_last).eval(), {"image": given}, tmp_path / "a.tflite")
+    quantize(tmp_path / "a.tflite", find_precision(precision), tmp_path / "b.tflite")
+    resized = LiteRtSession(tmp_path / "b.tflite", 1).run({"image": given.numpy()})["resized"]
+    np.testing.assert_allclose(resized, expected, rtol=0, atol=1e-6)

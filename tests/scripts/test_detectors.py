@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from convert.card import read_card
+from convert.tflite import read_flatbuffer, write_flatbuffer
 
 if TYPE_CHECKING:
     import subprocess
@@ -42,7 +43,8 @@ def documented(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
         (["--simple", "--source-size", "9x9"], "leave out --source-size"),
         (["--source-size", "720"], "'720' is no HEIGHTxWIDTH such as 720x1280"),
         (["--image-size", "16"], "sees nothing in 16 pixels a side"),
-        (["--card", "absent.yaml"], "absent.yaml: neither a card file nor one of"),
+        (["--card", "absent.yaml"], "--card absent.yaml: there is no such file"),
+        (["--card", "chunkyseal"], "detectors' cards come with --model"),
         (["--layout", "chw"], "'chw' is not one of 'nchw', 'nhwc'"),
     ],
 )
@@ -53,6 +55,20 @@ def test_what_cannot_be_built_is_refused_in_a_line(
     assert done.returncode == 2
     assert said in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
+
+
+def test_one_folder_of_pictures_is_enough_and_a_count_is_no_word(
+    run_chunkport: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "one").mkdir()
+    asked = ["verify", "a.tflite", "--checkpoint", "a.pth", "--samples"]
+    both = run_chunkport(*asked, "one", "--samples-dir", "two")
+    assert both.returncode == 2
+    assert "--samples one, --samples-dir two: name one folder" in both.stderr
+    for wrong, said in (("0", "0 is not in the range"), ("absent", "'absent' is neither a number")):
+        done = run_chunkport(*asked, wrong)
+        assert done.returncode == 2
+        assert said in done.stderr
 
 
 def test_the_generator_has_none_of_these_choices(run_chunkport: Run) -> None:
@@ -77,6 +93,25 @@ def test_an_unknown_detector_is_refused_before_its_weights_are_looked_for(
     done = run_python(CONVERT, "--model_name", "chunkyseel")
     assert done.returncode == 2
     assert "Did you mean 'chunkyseal'?" in done.stderr
+
+
+@pytest.mark.integration
+def test_weights_under_an_alias_are_looked_for_under_the_full_name(
+    run_python: Run, tmp_path: Path, named_detector_case: Case
+) -> None:
+    saved, card = named_detector_case("convnext_stride4").save(tmp_path)
+    done = run_python(CONVERT, "--model_name", "videoseal", "--card", card)
+    assert done.returncode == 2
+    assert "extract-detector-weights FULL.pth -o videoseal-1.0_detector_only.pth" in done.stderr
+    usual = tmp_path / "videoseal-1.0_detector_only.pth"
+    copied = run_python("-m", "scripts._cli", "extract-detector-weights", saved, "-o", usual)
+    assert copied.returncode == 0, copied.stderr
+    done = run_python(CONVERT, "--model_name", "videoseal", "--card", card)
+    assert done.returncode == 0, done.stderr
+    tflite = "videoseal-1.0_detector_videoseal-1.0_128.tflite"
+    done = run_python(VERIFY, "--tflite_model", tflite)
+    assert done.returncode == 0, done.stderr
+    assert "compared with nothing" not in done.stderr
 
 
 @pytest.mark.integration
@@ -111,6 +146,13 @@ def test_the_scripts_convert_and_verify_with_and_without_the_weights(
     assert checks["relative_l2"]["passed"] is None
     assert checks["relative_l2"]["reason"] == "there is no checkpoint to compare with"
 
+    model = read_flatbuffer(tflite)
+    model.metadata = None
+    write_flatbuffer(model, tmp_path / "bare.tflite")
+    bare = run_python(VERIFY, "--tflite_model", "bare.tflite")
+    assert bare.returncode == 5
+    assert "say what it is: chunkport verify bare.tflite --checkpoint FILE --model" in bare.stderr
+
 
 @pytest.mark.integration
 def test_the_card_keeps_how_a_file_was_built_and_verify_goes_by_it(
@@ -141,6 +183,12 @@ def test_the_card_keeps_how_a_file_was_built_and_verify_goes_by_it(
     assert document["files"][0]["samples"] == 3
     pytorch, own = document["messages"]
     assert pytorch["bits"] == own["bits"]
+    shorter = run_chunkport(
+        "verify", tflite, "--checkpoint", saved, "--samples", picture.parent, "--format", "json"
+    )
+    assert shorter.returncode == 0, shorter.stderr
+    assert documented(shorter)["messages"] == document["messages"]
+    assert documented(shorter)["files"][0]["samples"] == 33
 
 
 @pytest.mark.integration

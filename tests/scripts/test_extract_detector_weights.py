@@ -122,6 +122,13 @@ def test_what_is_there_is_replaced_only_by_force(tmp_path: Path, run: dict[str, 
 
 
 @pytest.mark.integration
+def test_a_cap_on_chunks_that_are_not_asked_for_is_refused(tmp_path: Path) -> None:
+    done = extract(tmp_path / "full.pth", "-o", tmp_path / "d.pth", "--max-chunk-mb", "50")
+    assert done.returncode == 2
+    assert "--max-chunk-mb caps the chunks of --chunk" in done.stderr
+
+
+@pytest.mark.integration
 def test_extracting_onto_itself_works_by_force(tmp_path: Path, run: dict[str, Any]) -> None:
     torch.save(run, tmp_path / "full.pth")
     done = extract(tmp_path / "full.pth", "-o", tmp_path / "full.pth", "--force")

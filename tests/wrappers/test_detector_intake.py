@@ -85,14 +85,15 @@ def training_run(network: torch.nn.Module) -> dict[str, Any]:
 FORMS: dict[str, Any] = {
     "published": lambda n: {"model": whole_model(n), "args": {"nbits": 16}},
     "training run": training_run,
-    "distributed": lambda n: {"model": whole_model(n, "module.")},
+    "distributed and compiled": lambda n: {"model": whole_model(n, "module._orig_mod.")},
     "bare": whole_model,
     "nested": lambda n: {"model": {"detector": n.state_dict(), "embedder": {"w": torch.ones(1)}}},
     "detector under model": lambda n: {"model": detector_of(n)},
     "detector without prefix": lambda n: {"model": n.state_dict()},
     "bare detector": detector_of,
     "bare detector without prefix": lambda n: n.state_dict(),
-    "distributed bare detector": lambda n: detector_of(n, "module.detector."),
+    "distributed twice": lambda n: detector_of(n, "module.module.detector."),
+    "compiled detector": lambda n: detector_of(n, "detector._orig_mod."),
     "parameters": lambda n: {"model": dict(n.named_parameters())},
 }
 

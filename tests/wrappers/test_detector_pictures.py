@@ -67,3 +67,25 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not a picture")
     with pytest.raises(BadInputError, match=r"c\.png: is no picture that can be read"):
         read_pictures(SQUARE, [path])
+
+
+def test_a_picture_broken_inside_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "d.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    content = bytearray(path.read_bytes())
+    assert content.count(b"IDAT") > 1
+    content[content.rindex(b"IDAT")] = 0xB5
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match=r"d\.png: is no picture that can be read"):
+        read_pictures(SQUARE, [path])
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_deeper_pictures_are_refused_as_they_would_be_cut_to_white(
+    tmp_path: Path, dtype: type[np.generic]
+) -> None:
+    path = tmp_path / "deep.tif"
+    Image.fromarray(np.arange(6000).reshape(60, 100).astype(dtype)).save(path)
+    with pytest.raises(BadInputError, match=r"deep\.tif: has more than 8 bits .* save it with 8"):
+        read_pictures(SQUARE, [path])

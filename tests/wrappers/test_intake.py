@@ -53,7 +53,7 @@ def test_missing_and_unexpected_keys_are_named_in_order() -> None:
         load_strictly(network(), state, "a.pth")
     assert str(refusal.value) == (
         "a.pth: is no Sequential checkpoint; missing keys: 0.weight, 1.bias; "
-        "unexpected keys: a.weight, z.weight"
+        "unexpected keys: a.weight, z.weight; name the model that the checkpoint is of"
     )
 
 
@@ -68,4 +68,13 @@ def test_a_weight_that_is_not_finite_is_named_and_counted(value: float) -> None:
     state = network().state_dict()
     state["1.running_var"][1] = value
     with pytest.raises(BadInputError, match=r"'1\.running_var' holds 1 NaN or infinite of 2"):
+        load_strictly(network(), state, "a.pth")
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8, torch.bool, torch.complex64])
+def test_weights_of_a_type_that_is_no_float_are_refused(dtype: torch.dtype) -> None:
+    state = network().state_dict()
+    state["0.weight"] = state["0.weight"].to(dtype)
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.raises(BadInputError, match=rf"'0\.weight' is of type {kind}, expected one"):
         load_strictly(network(), state, "a.pth")

@@ -1,6 +1,7 @@
 """Each rewrite of neighbouring pixels in float64 against the operation that it replaces."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -99,3 +100,20 @@ def test_the_resize_is_pytorchs_antialiased_one(
 def test_a_resize_keeps_the_brightness_and_one_to_the_same_size_everything() -> None:
     assert torch.allclose(resize_matrix(300, 256).sum(1), torch.ones(256).double(), rtol=1e-14)
     assert torch.equal(resize_matrix(40, 40), torch.eye(40, dtype=torch.float64))
+
+
+def test_the_matrix_of_a_large_picture_takes_memory_for_little_more_than_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = []
+
+    def interpolate(values: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+        taken.append(values.numel())
+        return resize(values, *arguments, **options)
+
+    resize = functional.interpolate
+    monkeypatch.setattr(functional, "interpolate", interpolate)
+    matrix = resize_matrix(5000, 256)
+    assert matrix.shape == (256, 5000)
+    assert torch.allclose(matrix.sum(1), torch.ones(256).double(), rtol=1e-14)
+    assert max(taken) <= matrix.numel()
