@@ -16,6 +16,7 @@ from networks.gan import Discriminator, Generator
 from train.fruits import render_fruit
 from train.gan import BatchReport, DivergedError, EpochReport, train_gan
 from train.gan_config import GanConfig
+from train.gan_saving import Saving
 from train.gan_state import HISTORY_KEYS, derived_seed
 
 TINY = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
@@ -100,7 +101,9 @@ def test_the_checkpoint_is_chunked_where_the_cap_asks_for_it(
 ) -> None:
     said: list[str] = []
     config = replace(TINY, epochs=1)
-    result = train_gan(images, config, tmp_path, max_chunk_mb=0.125, announce=said.append)
+    result = train_gan(
+        images, config, tmp_path, saving=Saving(max_chunk_mb=0.125), announce=said.append
+    )
     chunks = sorted(result.checkpoint.parent.glob("latest_model.chunk_*.pth"))
     assert len(chunks) > 1
     assert all(chunk.stat().st_size <= 0.125 * 2**20 for chunk in chunks)
