@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,12 @@ from chunkport.errors import UsageError
 
 def test_a_snapshot_is_not_changed_by_training_and_keeps_ties() -> None:
     net = nn.Linear(3, 3)
-    values = {"a": net.weight, "b": net.weight, "t": torch.arange(6).view(2, 3).T, "n": [1, (2,)]}
+    values: dict[str, Any] = {
+        "a": net.weight,
+        "b": net.weight,
+        "t": torch.arange(6).view(2, 3).T,
+        "n": [1, (2,)],
+    }
     copied = snapshot(values)
     with torch.no_grad():
         net.weight.zero_()

@@ -23,7 +23,8 @@ class Run:
 
     def __init__(self) -> None:
         torch.manual_seed(0)
-        self.model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+        self.first = nn.Linear(4, 8)
+        self.model = nn.Sequential(self.first, nn.Dropout(0.5), nn.Linear(8, 1))
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.01)
         self.scheduler = StepLR(self.optimizer, 2, gamma=0.5)
         self.ema = AveragedModel(self.model)
@@ -86,9 +87,9 @@ def test_a_resumed_run_ends_with_the_same_bits(
     with manager(background=background, max_chunk_mb=cap_mb) as checkpoints:
         for epoch in (1, 2):
             whole.step()
-            history = {"history": whole.history}
-            checkpoints.save_epoch(**whole.parts, epoch=epoch, step=epoch, config=config, **history)
-            whole.step() if epoch == 2 else None  # trains on while epoch 2 is being written
+            at: dict[str, Any] = {"epoch": epoch, "step": epoch, "config": config}
+            checkpoints.save_epoch(**whole.parts, **at, history=whole.history)
+        whole.step()  # while epoch 2 may still be being written
         whole.step()
     after = (random.random(), torch.rand(1))  # noqa: S311 - nothing secret about it
 
@@ -119,7 +120,7 @@ def test_names_and_what_stays(manager: Open, tmp_path: Path) -> None:
     scores = {1: 0.1, 2: 0.9, 3: 0.3, 4: 0.3, 5: float("nan"), 6: 0.2}
     with manager(keep_top_k=2) as checkpoints:
         for epoch, score in scores.items():
-            at = {"epoch": epoch, "step": 100 * epoch, "metrics": {"f1": score}}
+            at: dict[str, Any] = {"epoch": epoch, "step": 100 * epoch, "metrics": {"f1": score}}
             checkpoints.save_epoch(**run.parts, **at)
             saved = checkpoints.save_checkpoint(**run.parts, **at, checkpoint_type="regular")
             assert (saved is None) == (epoch in (5, 6)), epoch
@@ -214,7 +215,7 @@ def test_weights_alone_leave_the_random_numbers_and_the_optimizer(
         torch.manual_seed(5)
         checkpoints.load_checkpoint(path, **other.parts, load_training_state=False)
     assert torch.equal(torch.rand(1), expected)
-    assert torch.equal(other.model[0].weight, saved.model[0].weight)
+    assert torch.equal(other.first.weight, saved.first.weight)
     assert other.optimizer.state_dict()["state"] == {}
 
 
