@@ -48,7 +48,7 @@ class InferenceModel:
         metrics: what was measured, by name.
         hyperparameters: what the run was told.
         load_code: Python lines that end with the network ready for use, run in the folder.
-        convert_command: the command line that converts it, run in the folder.
+        convert_commands: the command lines that convert it, run in the folder.
     """
 
     title: str
@@ -57,7 +57,7 @@ class InferenceModel:
     config: Mapping[str, Any]
     epoch: int
     load_code: str
-    convert_command: str
+    convert_commands: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -180,7 +180,7 @@ def _describe(
     texts = {
         "config.json": json.dumps(without_infinities(config), indent=2) + "\n",
         METADATA: json.dumps(without_infinities(metadata), indent=2) + "\n",
-        "README.md": readme(metadata, model.load_code, model.convert_command),
+        "README.md": readme(metadata, model.load_code, model.convert_commands),
     }
     for file, text in texts.items():
         with replacing(folder / file) as temporary:

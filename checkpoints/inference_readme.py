@@ -21,7 +21,7 @@ Every byte is checked on loading, and no code in the file is run.
 ## Convert
 
 ```bash
-{convert_command}
+{convert_commands}
 ```
 
 ## Measured
@@ -38,14 +38,14 @@ Every byte is checked on loading, and no code in the file is run.
 """
 
 
-def readme(metadata: Mapping[str, Any], load_code: str, convert_command: str) -> str:
+def readme(metadata: Mapping[str, Any], load_code: str, convert_commands: str) -> str:
     """The text, from the folder's metadata and the two ways of using it."""
     rows = [f"| {name} | {value:.4g} |" for name, value in metadata["metrics"].items()]
     table = "\n".join(["| metric | value |", "|---|---|", *rows])
     return _TEXT.format(
         **{key: metadata[key] for key in ("title", "version", "architecture", "epoch", "weights")},
         load_code=load_code.strip(),
-        convert_command=convert_command,
+        convert_commands=convert_commands.strip(),
         metrics=table if rows else "Nothing was.",
         megabytes=metadata["size_bytes"] / 1e6,
     )

@@ -134,7 +134,8 @@ def command(
         def announce(message: str) -> None:
             if message not in announced:  # the same at every epoch
                 announced.add(message)
-                output.note(message)
+                warning = message.removeprefix("Warning: ")
+                (output.note if warning == message else output.warn)(warning)
 
         result = train_gan(
             images,

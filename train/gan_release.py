@@ -23,10 +23,11 @@ generator.eval()
 with torch.inference_mode():
     images = generator(torch.randn(4, {noise_dim}))  # (4, 1, 128, 128) in [-1, 1]
 """
-_CONVERT = (
-    "chunkport convert full_model.pth --model gan-generator "
-    "--precision fp32 --precision fp16 --precision int8 --output-dir tflite"
-)
+_CONVERT = """\
+chunkport convert full_model.pth --model gan-generator \\
+    --precision fp32 --precision fp16 --precision int8 --output-dir tflite
+chunkport verify tflite/*.tflite --checkpoint full_model.pth
+"""
 
 
 def release(
@@ -67,5 +68,5 @@ def _model(checkpoint: Path) -> InferenceModel:
         metrics=facts.metrics,
         hyperparameters=facts.config,
         load_code=_LOAD.format(**size),
-        convert_command=_CONVERT,
+        convert_commands=_CONVERT,
     )

@@ -26,7 +26,7 @@ def model(**changes: Any) -> InferenceModel:
         "config": {"hidden": 128},
         "epoch": 5,
         "load_code": 'print("loaded")',
-        "convert_command": "chunkport convert full_model.pth --model m",
+        "convert_commands": "chunkport convert full_model.pth --model m",
         "metrics": {"acc": 0.87, "loss": float("nan")},
         "hyperparameters": {"lr": 0.001},
     }
