@@ -90,6 +90,12 @@ def _divergence(epoch: int, what: str) -> str:
     return f"epoch {epoch}: {what} is no longer a number; {remedy} with a lower learning rate"
 
 
+def _refuse_broken_weights(state: GanState, epoch: int, last: str) -> None:
+    weights = (*state.generator.parameters(), *state.discriminator.parameters())
+    if not all(bool(weight.isfinite().all()) for weight in weights):
+        raise DivergedError(_divergence(epoch, f"a weight after {last}"))
+
+
 def _train_epoch(
     state: GanState,
     images: torch.Tensor,
@@ -116,14 +122,13 @@ def _train_epoch(
             state.epoch_steps.append(step)
             state.step += 1
             if saved.step_is_due(state):
+                _refuse_broken_weights(state, epoch, f"batch {batch}")
                 state.random_state = capture_torch_state()
                 saved.save_step(state, shipped_generator(state))
             if on_batch is not None:
                 on_batch(BatchReport(epoch, config.epochs, batch, len(order), step))
         state.random_state = capture_torch_state()
-    weights = (*state.generator.parameters(), *state.discriminator.parameters())
-    if not all(bool(weight.isfinite().all()) for weight in weights):
-        raise DivergedError(_divergence(epoch, "a weight after the last batch"))
+    _refuse_broken_weights(state, epoch, "the last batch")
     mean = mean_report(state.epoch_steps)
     for key, value in zip(HISTORY_KEYS, astuple(mean), strict=True):
         state.history[key].append(value)
