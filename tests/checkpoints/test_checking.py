@@ -62,11 +62,12 @@ def test_a_sound_checkpoint_in_one_file(tmp_path: Path) -> None:
 def test_every_missing_or_changed_chunk_is_named(chunked: SavedCheckpoint) -> None:
     first, second = chunked.chunk_files
     first.unlink()
-    second.write_bytes(second.read_bytes()[:-1])
+    size = second.stat().st_size
+    os.truncate(second, size - 1)
     found = check(chunked.path)
     assert not found.sound
     assert f"{first}: missing" in said(found, "error")
-    assert f"{second}: damaged (37544 bytes, not 37545)" in said(found, "error")
+    assert f"{second}: damaged ({size - 1} bytes, not {size})" in said(found, "error")
     assert found.files[0].size_bytes is None
 
 
