@@ -1,4 +1,4 @@
-"""Files written or read two at a time: while one waits for the disk, the other is summed up."""
+"""Files written or read several at a time: while some wait for the disk, others are summed up."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AT_ONCE = 2
+_AT_ONCE = 4  # two to sum up and copy, two that wait for the disk
 
 
 def side_by_side(

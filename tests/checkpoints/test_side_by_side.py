@@ -24,9 +24,9 @@ def test_the_largest_are_begun_first() -> None:
     assert begun[-1] in (1, 2)
 
 
-def test_two_are_at_work_at_once() -> None:
-    both = threading.Barrier(2)
-    assert side_by_side(lambda _: both.wait(timeout=10) >= 0, range(4), same) == [True] * 4
+def test_several_are_at_work_at_once() -> None:
+    all_of_them = threading.Barrier(4)
+    assert side_by_side(lambda _: all_of_them.wait(timeout=10) >= 0, range(4), same) == [True] * 4
 
 
 def test_work_sees_what_the_caller_has_set() -> None:
