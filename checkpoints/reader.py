@@ -84,7 +84,8 @@ def _load_chunks(
         placed = sorted(contents[chunk_id], key=lambda entry: entry.piece.offset)
         return _fill(placed, files[chunk_id], manifest.chunks[chunk_id].size_bytes)
 
-    sums = side_by_side(fill, range(len(files)))
+    chunks = range(len(files))
+    sums = side_by_side(fill, chunks, lambda chunk_id: manifest.chunks[chunk_id].size_bytes)
     for chunk, crc32 in zip(manifest.chunks, sums, strict=True):
         if crc32 != chunk.crc32:
             raise wrong_chunk(checkpoint, chunk, "a CRC-32 that is not the manifest's")

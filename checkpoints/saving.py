@@ -171,7 +171,7 @@ def _stage_chunks(
         target = layout.staged(names[chunk_id], save_id)
         return contents.write_chunk(plan[chunk_id], target, save_id)
 
-    files = side_by_side(write, range(len(plan)))
+    files = side_by_side(write, range(len(plan)), lambda chunk_id: plan[chunk_id].elements)
     for chunk_id, (name, planned, written) in enumerate(zip(names, plan, files, strict=True)):
         group = planned.group or UNGROUPED
         chunks.append(Chunk(name, written.size_bytes, written.crc32, group))
