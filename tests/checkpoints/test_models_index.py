@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from checkpoints import SavedCheckpoint, load_model_chunked, save_model_chunked
+from checkpoints import SavedCheckpoint, list_files, load_model_chunked, save_model_chunked
 from checkpoints.layout import layout_of
 from checkpoints.model_facts import KIND, ModelFacts
 from checkpoints.models_index import metadata_name, read_models, recover_folder, write_index
@@ -147,7 +147,8 @@ def test_whatever_was_interrupted_in_the_folder_is_mended(tmp_path: Path) -> Non
     chunks = len(committed.chunk_files)
     layout.journal.write_text(f'{{"save_id": "{committed.save_id}", "chunks": {chunks}}}\n')
     removed = save(tmp_path / "checkpoint_step_30.pth", "step", FACTS, 0.125)
-    layout_of(removed.path).removal.touch()
+    names = [file.name for file in list_files(removed.path)]
+    layout_of(removed.path).removal.write_text(json.dumps({"remove": names}))
     removed.path.unlink()
     (tmp_path / ".never.pth.0123456789abcdef.staged").write_text("half")
     (tmp_path / ".bad.journal").write_text("?")

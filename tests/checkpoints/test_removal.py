@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -6,9 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from checkpoints import SavedCheckpoint, load_model_chunked, remove_checkpoint, save_model_chunked
+from checkpoints import (
+    SavedCheckpoint,
+    list_files,
+    load_model_chunked,
+    remove_checkpoint,
+    save_model_chunked,
+)
 from checkpoints.layout import layout_of
 from chunkport.errors import BadInputError
+
+
+def mark_for_removal(saved: SavedCheckpoint) -> None:
+    """As a removal does that is killed before anything is gone."""
+    names = [file.name for file in list_files(saved.path)]
+    layout_of(saved.path).removal.write_text(json.dumps({"remove": names}))
 
 
 @pytest.mark.parametrize("cap_mb", [0.0625, 90])
@@ -25,8 +38,7 @@ def test_all_files_of_a_checkpoint_go_and_no_other(tmp_path: Path, cap_mb: float
 def test_a_removal_that_was_interrupted_is_finished_by_the_next_reader(
     chunked: SavedCheckpoint,
 ) -> None:
-    layout = layout_of(chunked.path)
-    layout.removal.touch()
+    mark_for_removal(chunked)
     chunked.path.unlink()
     with pytest.raises(BadInputError, match=r"best_model\.pth: no such checkpoint"):
         load_model_chunked(chunked.path)
@@ -34,7 +46,7 @@ def test_a_removal_that_was_interrupted_is_finished_by_the_next_reader(
 
 
 def test_a_new_save_is_not_touched_by_an_old_removal(chunked: SavedCheckpoint) -> None:
-    layout_of(chunked.path).removal.touch()
+    mark_for_removal(chunked)
     save_model_chunked({"new": 1}, chunked.path)
     assert load_model_chunked(chunked.path) == {"new": 1}
     assert list(chunked.path.parent.iterdir()) == [chunked.path]
