@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,34 @@ def test_whatever_was_interrupted_in_the_folder_is_mended(tmp_path: Path) -> Non
     assert load_model_chunked(committed.path)["epoch"] == 3
     assert len(said) == 1
     assert ".bad.journal: damaged journal" in said[0]
+
+
+def test_safetensors_are_listed_too(tmp_path: Path) -> None:
+    """Whole ones, and those in chunks, of which no file bears the checkpoint's name."""
+    save(tmp_path / "best_model.safetensors", "best", FACTS)
+    save(tmp_path / "latest_model.safetensors", "latest", FACTS, 0.125)
+    save(tmp_path / "best_model.pth", "best", FACTS)
+    os.utime(tmp_path / "best_model.safetensors", (1, 1))
+    write_index(tmp_path, None, ignore)
+    models = {model["file"]: model for model in index(tmp_path)["models"]}
+    assert {name: (model["kind"], model["metadata"]) for name, model in models.items()} == {
+        "best_model.pth": ("best", "best_metadata.json"),
+        "best_model.safetensors": ("best", None),
+        "latest_model.safetensors": ("latest", "latest_metadata.json"),
+    }
+    assert models["latest_model.safetensors"]["files"] == [
+        "latest_model.manifest.json",
+        "latest_model.safetensors.index.json",
+        "latest_model.chunk_000.safetensors",
+        "latest_model.chunk_001.safetensors",
+    ]
+    metadata = json.loads((tmp_path / "best_metadata.json").read_text())
+    assert metadata["file"] == "best_model.pth"
+
+
+def test_an_interrupted_save_of_safetensors_is_mended(tmp_path: Path) -> None:
+    names = ("m.safetensors", "m.chunk_000.safetensors", "m.safetensors.index.json")
+    for name in names:
+        (tmp_path / f".{name}.0123456789abcdef.staged").write_text("half")
+    recover_folder(tmp_path, ignore)
+    assert list(tmp_path.iterdir()) == []
