@@ -29,6 +29,7 @@ _ENTRY = re.compile(
     r'{"save_id": "([0-9a-f]{16})", "chunks": (\d{1,9})'
     r'(?:, "container": "(pth|safetensors)", "main": "(\.pth|\.safetensors)")?}\n'
 )
+_LONGEST_MARK = 64 << 20  # bytes; a million names
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,13 @@ def doomed(layout: Layout) -> frozenset[str]:
     Raises:
         BadInputError: the mark of the removal cannot be read.
     """
-    if not layout.removal.is_file():
+    mark = _content(layout.removal)
+    if mark is None:
         return frozenset()
     try:
-        names = json.loads(layout.removal.read_bytes())["remove"]
+        names = json.loads(mark)["remove"]
         if all(type(name) is str and layout.may_own(name) for name in names):
             return frozenset(names)
-    except FileNotFoundError:
-        return frozenset()
     except (ValueError, TypeError, LookupError, RecursionError):
         pass
     raise BadInputError(
@@ -184,13 +184,10 @@ def committed(layout: Layout) -> Commit | None:
     Raises:
         BadInputError: the journal cannot be read.
     """
-    if not layout.journal.is_file():  # a pipe would be waited for
+    content = _content(layout.journal)
+    if content is None:
         return None
-    try:
-        text = layout.journal.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-    entry = _ENTRY.fullmatch(text)
+    entry = _ENTRY.fullmatch(content.decode(errors="replace"))
     if entry is None:
         raise BadInputError(
             f"{layout.journal}: damaged journal of an interrupted save; "
@@ -216,6 +213,17 @@ def current(layout: Layout, name: str) -> Path:
         if staged.exists() or path in save.replaced(layout):
             return staged  # which is not there, where the save has no such file
     return path
+
+
+def _content(file: Path) -> bytes | None:
+    """What a journal or a mark says; None if it is not there. What is longer cannot be either."""
+    if not file.is_file():  # a pipe would be waited for
+        return None
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_LONGEST_MARK)
+    except FileNotFoundError:
+        return None
 
 
 def _roll_forward(layout: Layout, save: Commit) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.checkpoint_fuzz import DOORS
 from checkpoints import SavedCheckpoint, save_model_chunked
+from checkpoints.layout import Container
 from checkpoints.manifest import document_crc32
 from chunkport.errors import BadInputError
 
@@ -87,14 +88,23 @@ def survived(canary: Path) -> Callable[..., None]:
 
 
 @pytest.fixture
-def chunked(tmp_path: Path) -> SavedCheckpoint:
+def container() -> Container:
+    """What the chunks of `chunked` are, unless a test is parametrized by it."""
+    return "pth"
+
+
+@pytest.fixture
+def chunked(tmp_path: Path, container: Container) -> SavedCheckpoint:
     """best_model.pth in two chunks."""
     model: Mapping[str, Any] = {
         "first": {"weight": torch.arange(9000.0).reshape(90, 100), "step": 3},
         "second": {"weight": torch.arange(9000.0)},
         "epoch": 12,
     }
-    return save_model_chunked(model, tmp_path / "best_model.pth", 0.0625, announce=lambda _: None)
+    path = tmp_path / "best_model.pth"
+    return save_model_chunked(
+        model, path, 0.0625, container=container, announce=lambda _message: None
+    )
 
 
 @pytest.fixture

@@ -183,6 +183,7 @@ def test_a_pickle_of_any_length(tmp_path: Path, refused: Check) -> None:
     refused(path, "larger than 64 MiB")
 
 
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

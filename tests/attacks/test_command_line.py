@@ -31,6 +31,7 @@ class Gadget:
     ],
     ids=lambda command: command[0],
 )
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
 @pytest.mark.parametrize("where", ["checkpoint", "placeholder", "manifest"])
 def test_an_attack_is_refused(
     tmp_path: Path, chunked: SavedCheckpoint, canary: Path, command: list[str], where: str

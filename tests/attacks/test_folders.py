@@ -1,5 +1,6 @@
 """Files that are not what stands where they stand: links, pipes, pointers of Git LFS."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,14 @@ posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes as POSIX 
 
 
 @pytest.mark.parametrize(
-    "name", ["best_model.pth", "best_model.manifest.json", "best_model.chunk_001.pth"]
+    ("container", "name"),
+    [
+        ("pth", "best_model.pth"),
+        ("pth", "best_model.manifest.json"),
+        ("pth", "best_model.chunk_001.pth"),
+        ("safetensors", "best_model.safetensors.index.json"),
+        ("safetensors", "best_model.chunk_001.safetensors"),
+    ],
 )
 def test_a_git_lfs_pointer(chunked: SavedCheckpoint, refused: Check, name: str) -> None:
     (chunked.path.parent / name).write_text(LFS_POINTER)
@@ -32,6 +40,7 @@ def test_a_link_to_a_chunk_elsewhere_is_followed(chunked: SavedCheckpoint, tmp_p
 
 
 @posix
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
 @pytest.mark.parametrize("size", ["its own", "the chunk's"])
 def test_a_link_to_a_secret_tells_nothing_of_it(
     chunked: SavedCheckpoint, tmp_path: Path, refused: Check, size: str
@@ -50,16 +59,25 @@ def test_a_link_to_a_secret_tells_nothing_of_it(
 
 
 @posix
-@pytest.mark.parametrize("target", ["/dev/zero", "/dev/stdin", ".", "best_model.chunk_000.pth"])
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
+@pytest.mark.parametrize("target", ["/dev/zero", "/dev/stdin", ".", "itself"])
 def test_a_link_to_what_is_no_file(chunked: SavedCheckpoint, refused: Check, target: str) -> None:
-    chunked.chunk_files[0].unlink()
-    chunked.chunk_files[0].symlink_to(target)
-    refused(chunked.path, "best_model.chunk_000.pth")
+    chunk = chunked.chunk_files[0]
+    chunk.unlink()
+    chunk.symlink_to(chunk.name if target == "itself" else target)
+    refused(chunked.path, chunk.name)
 
 
 @posix
 @pytest.mark.parametrize(
-    "name", ["best_model.pth", "best_model.manifest.json", "best_model.chunk_000.pth"]
+    ("container", "name"),
+    [
+        ("pth", "best_model.pth"),
+        ("pth", "best_model.manifest.json"),
+        ("pth", "best_model.chunk_000.pth"),
+        ("safetensors", "best_model.safetensors.index.json"),
+        ("safetensors", "best_model.chunk_000.safetensors"),
+    ],
 )
 def test_a_pipe_is_not_waited_for(chunked: SavedCheckpoint, survived: Check, name: str) -> None:
     (chunked.path.parent / name).unlink()
@@ -71,3 +89,41 @@ def test_a_pipe_is_not_waited_for(chunked: SavedCheckpoint, survived: Check, nam
 def test_a_pipe_in_place_of_the_journal(chunked: SavedCheckpoint, survived: Check) -> None:
     os.mkfifo(chunked.path.parent / ".best_model.journal")
     survived(chunked.path)
+
+
+@posix
+def test_a_pipe_in_place_of_the_mark_of_a_removal(
+    chunked: SavedCheckpoint, survived: Check
+) -> None:
+    os.mkfifo(chunked.path.parent / ".best_model.removal")
+    survived(chunked.path)
+
+
+@pytest.mark.parametrize("name", ["../secret", "other.pth", "a/best_model.pth", "", "."])
+def test_a_mark_of_a_removal_that_names_files_of_others(
+    chunked: SavedCheckpoint, tmp_path: Path, refused: Check, name: str
+) -> None:
+    (tmp_path / "other.pth").write_text("kept")
+    mark = {"remove": ["best_model.pth", name]}
+    (tmp_path / ".best_model.removal").write_text(json.dumps(mark))
+    refused(chunked.path, ".best_model.removal", "damaged mark")
+    assert (tmp_path / "other.pth").exists()
+    assert chunked.path.exists()
+
+
+@pytest.mark.parametrize("content", [b'{"remove":' * 50_000, b"[" * 50_000, b"\xff" * 9])
+def test_a_mark_of_a_removal_that_is_none(
+    chunked: SavedCheckpoint, tmp_path: Path, refused: Check, content: bytes
+) -> None:
+    (tmp_path / ".best_model.removal").write_bytes(content)
+    refused(chunked.path, ".best_model.removal", "damaged mark")
+
+
+@pytest.mark.parametrize("name", ["removal", "journal"])
+def test_a_mark_that_grows(
+    chunked: SavedCheckpoint, tmp_path: Path, refused: Check, name: str
+) -> None:
+    mark = tmp_path / f".best_model.{name}"
+    mark.touch()
+    os.truncate(mark, 1 << 40)
+    refused(chunked.path, mark.name, "damaged")

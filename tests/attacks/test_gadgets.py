@@ -105,6 +105,7 @@ def test_in_a_placeholder(
     refused(chunked.path, "best_model.pth", "was not loaded")
 
 
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
 @pytest.mark.parametrize("name", NAMES)
 def test_in_a_chunk(chunked: SavedCheckpoint, canary: Path, refused: Check, name: str) -> None:
     chunk = chunked.chunk_files[0]

@@ -40,6 +40,7 @@ def put(*place: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_a_chunk_somewhere_else(
     chunked: SavedCheckpoint, forge: Check, refused: Check, name: str
@@ -87,6 +88,7 @@ LIES: list[tuple[tuple[str | int, ...], Any, str]] = [
 ]
 
 
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
 @pytest.mark.parametrize("lie", LIES)
 def test_what_cannot_be(
     chunked: SavedCheckpoint,
