@@ -3,33 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
-from checkpoints.archive import refuse_lfs_pointer
-from checkpoints.journal import current, locked, needs_recovery, recover
-from checkpoints.layout import Layout, layout_of
-from checkpoints.manifest import Manifest
-from checkpoints.parsing import read_manifest
-from checkpoints.placeholder import read_placeholder
+from checkpoints.forms import OpenCheckpoint, file_meant, find_form, refuse_missing
+from checkpoints.journal import locked, needs_recovery, recover
+from checkpoints.layout import layout_of
 from chunkport.errors import BadInputError
-
-
-@dataclass(frozen=True)
-class OpenCheckpoint:
-    """A checkpoint while nobody may replace it.
-
-    Attributes:
-        layout: its names.
-        manifest: None when one file holds all.
-    """
-
-    layout: Layout
-    manifest: Manifest | None
-
-    def file(self, name: str) -> Path:
-        """Where the file `name` of this checkpoint is to be read."""
-        return current(self.layout, name)
 
 
 @dataclass(frozen=True)
@@ -45,12 +24,12 @@ class CheckpointSummary:
     """A checkpoint at a glance.
 
     Attributes:
-        path: its .pth.
-        is_chunked: whether it is in chunks.
-        chunks: the chunk files that the manifest names; empty when not chunked.
+        path: the file that stands for it.
+        is_chunked: whether it is in several files.
+        chunks: those files, as the manifest or the index names them; empty when not chunked.
         total_bytes: of the files that hold the model: the chunks, or the one file.
         largest_bytes: the largest of them.
-        cap_bytes: the cap it was saved under; None when not chunked.
+        cap_bytes: the cap it was saved under; None when not chunked, or not by us.
     """
 
     path: Path
@@ -62,7 +41,7 @@ class CheckpointSummary:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Chunk files that the manifest names and the folder lacks."""
+        """Chunk files that should be there and are not."""
         return tuple(chunk.name for chunk in self.chunks if chunk.size_bytes is None)
 
 
@@ -74,10 +53,9 @@ def opened(path: Path | str) -> Iterator[OpenCheckpoint]:
         BadInputError: there is none, or its parts do not belong together.
     """
     path = Path(path)
-    if path.is_symlink() and not layout_of(path).manifest.exists():
-        path = path.resolve()  # chunks lie beside the file that a link like latest.pth stands for
-    layout = layout_of(path)
     try:
+        path = file_meant(path)
+        layout = layout_of(path)
         if not layout.folder.is_dir():
             raise refuse_missing(path)
         if needs_recovery(layout):
@@ -85,7 +63,7 @@ def opened(path: Path | str) -> Iterator[OpenCheckpoint]:
             with suppress(OSError), locked(layout.folder, exclusive=True):
                 recover(layout)
         with locked(layout.folder, exclusive=False):
-            yield OpenCheckpoint(layout, _manifest(layout, path))
+            yield find_form(layout, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadInputError(
@@ -100,13 +78,15 @@ def list_files(path: Path | str) -> tuple[Path, ...]:
         BadInputError: as `load_model_chunked`; all missing chunks at once.
     """
     with opened(path) as checkpoint:
-        layout, manifest = checkpoint.layout, checkpoint.manifest
+        refuse_missing_chunks(checkpoint)
+        layout = checkpoint.layout
         names = [layout.main_name]
-        if manifest is not None:
-            refuse_missing_chunks(checkpoint, manifest)
-            names = [layout.main_name] if checkpoint.file(layout.main_name).exists() else []
-            names += [layout.manifest_name, *(chunk.filename for chunk in manifest.chunks)]
-        return tuple(checkpoint.file(name) for name in names)
+        if checkpoint.manifest is not None:
+            names.append(layout.manifest_name)
+        if checkpoint.has_index:
+            names.append(layout.index_name)
+        files = [checkpoint.file(name) for name in (*names, *checkpoint.chunk_names)]
+        return tuple(file for file in files if file.exists())  # a placeholder may be missing
 
 
 def describe(path: Path | str) -> CheckpointSummary:
@@ -116,82 +96,35 @@ def describe(path: Path | str) -> CheckpointSummary:
         BadInputError: there is none, or its manifest is damaged. Missing chunks are reported.
     """
     with opened(path) as checkpoint:
-        manifest = checkpoint.manifest
-        names = [checkpoint.layout.main_name]
-        if manifest is not None:
-            names = [chunk.filename for chunk in manifest.chunks]
+        manifest, chunks = checkpoint.manifest, checkpoint.chunk_names
+        names = chunks or (checkpoint.layout.main_name,)
         files = tuple(FileSize(name, _size(checkpoint.file(name))) for name in names)
         sizes = [file.size_bytes for file in files if file.size_bytes is not None]
         return CheckpointSummary(
             path=checkpoint.layout.main,
-            is_chunked=manifest is not None,
-            chunks=files if manifest is not None else (),
+            is_chunked=bool(chunks),
+            chunks=files if chunks else (),
             total_bytes=sum(sizes),
             largest_bytes=max(sizes, default=0),
             cap_bytes=None if manifest is None else manifest.cap_bytes,
         )
 
 
-def refuse_missing(path: Path) -> BadInputError:
-    """The error for a checkpoint that is not there, with the names nearest to it."""
-    if not path.parent.is_dir():
-        return BadInputError(f"{path}: no folder {path.parent}; check the path")
-    names = [p.name for p in path.parent.iterdir() if not p.name.startswith(".")]
-    near = get_close_matches(path.name, names, n=3, cutoff=0.4)
-    advice = f"did you mean {', '.join(near)}?" if near else "check the path"
-    return BadInputError(f"{path}: no such checkpoint; {advice}")
-
-
-def refuse_missing_chunks(checkpoint: OpenCheckpoint, manifest: Manifest) -> None:
+def refuse_missing_chunks(checkpoint: OpenCheckpoint) -> None:
     """Check that every chunk is there, before any is read.
 
     Raises:
         BadInputError: naming all that are missing.
     """
-    missing = [c.filename for c in manifest.chunks if not checkpoint.file(c.filename).is_file()]
+    layout, chunks = checkpoint.layout, checkpoint.chunks
+    missing = [name for name, file in chunks.items() if not file.is_file()]
     if missing:
+        listed = layout.index if checkpoint.manifest is None else layout.manifest
         raise BadInputError(
-            f"{checkpoint.layout.manifest}: {len(missing)} of {len(manifest.chunks)} chunks "
-            f"missing: {', '.join(missing)}; copy all chunks beside the manifest"
+            f"{listed}: {len(missing)} of {len(chunks)} chunks "
+            f"missing: {', '.join(missing)}; copy all chunks beside it"
         )
 
 
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
-
-
-def _manifest(layout: Layout, asked: Path) -> Manifest | None:
-    """The manifest if the checkpoint is chunked; None if its .pth holds all."""
-    main, manifest_file = current(layout, layout.main_name), current(layout, layout.manifest_name)
-    if main.is_file():
-        refuse_lfs_pointer(main)
-        placeholder = read_placeholder(main)
-        if placeholder is None:
-            if asked.name == layout.manifest_name:
-                raise BadInputError(
-                    f"{asked}: is not of {layout.main_name} beside it, which holds a whole "
-                    f"checkpoint; load {layout.main_name} or restore its placeholder"
-                )
-            return None
-        if placeholder.manifest != layout.manifest_name:
-            raise BadInputError(
-                f"{layout.main}: is the placeholder of {placeholder.manifest!r:.80}, not of "
-                f"{layout.manifest_name}; give the files of the checkpoint their old names"
-            )
-        if not manifest_file.is_file():
-            raise BadInputError(
-                f"{layout.main}: is a placeholder, and its {layout.manifest_name} is missing; "
-                "copy the manifest and all chunks beside it"
-            )
-        manifest = read_manifest(manifest_file, layout)
-        if manifest.save_id != placeholder.save_id:
-            raise BadInputError(
-                f"{layout.main}: is from save {placeholder.save_id!r:.40}, but the manifest is "
-                f"from save {manifest.save_id!r:.40}; restore all files of one save"
-            )
-        return manifest
-    if main.is_dir():
-        raise BadInputError(f"{layout.main}: is a folder; name a checkpoint in it")
-    if manifest_file.is_file():
-        return read_manifest(manifest_file, layout)
-    raise refuse_missing(asked)

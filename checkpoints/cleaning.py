@@ -1,11 +1,13 @@
 """Removing a chunked checkpoint."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from checkpoints.catalog import refuse_missing
+from checkpoints.forms import owner_of_chunks, refuse_missing
 from checkpoints.journal import locked
 from checkpoints.layout import layout_of
 from checkpoints.placeholder import read_placeholder
+from checkpoints.shard_index import is_of_a_save
 from chunkport.errors import UsageError
 from chunkport.files import sync_folder
 
@@ -13,8 +15,9 @@ from chunkport.files import sync_folder
 def clean_chunks(path: Path | str) -> tuple[Path, ...]:
     """Remove every file of the chunked checkpoint at `path`, and return which.
 
-    Chunks, manifest, placeholder, journal and staged files go; a .pth that holds a whole model
-    stays, and so does everything of other names.
+    Chunks, manifest, index, placeholder, journal and staged files go; a file that holds a whole
+    model stays, and so do an index of another tool, everything of other names, and chunks of m.pth
+    where m.safetensors is named, or the other way round.
 
     Raises:
         BadInputError: there is no such folder.
@@ -25,10 +28,17 @@ def clean_chunks(path: Path | str) -> tuple[Path, ...]:
         raise refuse_missing(layout.main)
     try:
         with locked(layout.folder, exclusive=True):
+            owner = owner_of_chunks(layout)
+            if owner and Path(path).name in (layout.manifest_name, layout.index_name):
+                layout = replace(layout, main_name=layout.stem + owner)
+            if owner not in (None, layout.main.suffix):
+                return ()
             doomed: list[Path] = []
             if layout.main.is_file() and read_placeholder(layout.main) is not None:
                 doomed.append(layout.main)
             doomed += (p for p in (layout.manifest, layout.journal) if p.is_file())
+            if is_of_a_save(layout.index):
+                doomed.append(layout.index)
             doomed += layout.chunk_files()
             doomed += layout.staged_files()
             for file in doomed:

@@ -11,23 +11,66 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from checkpoints.layout import Layout
+from checkpoints.layout import SUFFIXES, Container, Layout
+from checkpoints.shard_index import is_of_a_save
 from chunkport.errors import BadInputError
 from chunkport.files import replacing, sync_folder
 
 if os.name == "posix":
     import fcntl
 
+_ENTRY = re.compile(
+    r'{"save_id": "([0-9a-f]{16})", "chunks": (\d{1,9})'
+    r'(?:, "container": "(pth|safetensors)", "main": "(\.pth|\.safetensors)")?}\n'
+)
+
 
 @dataclass(frozen=True)
 class Commit:
-    """A finished save: its id, and the number of its chunks (0: one whole file)."""
+    """A finished save.
+
+    Attributes:
+        save_id: its id.
+        chunks: how many; 0 for one whole file.
+        container: of the chunks, or of the whole file.
+        main_suffix: how the name ends that it was saved under.
+    """
 
     save_id: str
     chunks: int
+    container: Container = "pth"
+    main_suffix: str = SUFFIXES["pth"]
+
+    def files(self, layout: Layout) -> list[str]:
+        """The names of its files, in the order in which they are moved into place."""
+        main = layout.stem + self.main_suffix
+        if not self.chunks:
+            return [main]
+        names = [layout.chunk_name(chunk_id, self.container) for chunk_id in range(self.chunks)]
+        names.append(layout.manifest_name)
+        if self.container == "safetensors":
+            names.append(layout.index_name)
+        return names if self.main_suffix == SUFFIXES["safetensors"] else [*names, main]
+
+    def replaced(self, layout: Layout) -> list[Path]:
+        """What older saves under the same name may have left, and this one has not."""
+        main = layout.folder / (layout.stem + self.main_suffix)
+        older = [*layout.chunk_files(), layout.manifest, main]
+        if is_of_a_save(layout.index):
+            older.append(layout.index)
+        names = self.files(layout)
+        return [path for path in older if path.name not in names]
+
+    def to_text(self) -> str:
+        """The journal."""
+        entry: dict[str, str | int] = {"save_id": self.save_id, "chunks": self.chunks}
+        if (self.container, self.main_suffix) != ("pth", SUFFIXES["pth"]):
+            entry |= {"container": self.container, "main": self.main_suffix}
+        return json.dumps(entry) + "\n"
 
 
 @contextmanager
@@ -58,7 +101,7 @@ def commit(layout: Layout, save: Commit) -> None:
     """
     sync_folder(layout.folder)
     with replacing(layout.journal) as temporary:
-        temporary.write_text(json.dumps(asdict(save)) + "\n", encoding="ascii")
+        temporary.write_text(save.to_text(), encoding="ascii")
     _roll_forward(layout, save)
 
 
@@ -93,39 +136,34 @@ def committed(layout: Layout) -> Commit | None:
         text = layout.journal.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
-    entry = re.fullmatch(r'{"save_id": "([0-9a-f]{16})", "chunks": (\d{1,9})}\n', text)
+    entry = _ENTRY.fullmatch(text)
     if entry is None:
         raise BadInputError(
             f"{layout.journal}: damaged journal of an interrupted save; "
             "remove it and restore the checkpoint from a copy"
         )
-    return Commit(entry[1], int(entry[2]))
+    container = cast("Container", entry[3] or "pth")
+    return Commit(entry[1], int(entry[2]), container, entry[4] or SUFFIXES["pth"])
 
 
 def current(layout: Layout, name: str) -> Path:
     """Where the file `name` is now: in place, or still staged by a committed save."""
     save = committed(layout)
+    path = layout.folder / name
     if save is not None:
         staged = layout.staged(name, save.save_id)
-        if staged.exists():
-            return staged
-    return layout.folder / name
+        if staged.exists() or path in save.replaced(layout):
+            return staged  # which is not there, where the save has no such file
+    return path
 
 
 def _roll_forward(layout: Layout, save: Commit) -> None:
-    names = [layout.chunk_name(chunk_id) for chunk_id in range(save.chunks)]
-    if save.chunks:
-        names.append(layout.manifest_name)
-    names.append(layout.main_name)
-    for name in names:
+    for name in save.files(layout):
         staged = layout.staged(name, save.save_id)
         if staged.exists():  # not there: an earlier attempt moved it
             staged.replace(layout.folder / name)
     sync_folder(layout.folder)
-    for path in layout.chunk_files():
-        if path.name not in names:
-            path.unlink(missing_ok=True)
-    if not save.chunks:
-        layout.manifest.unlink(missing_ok=True)
+    for path in save.replaced(layout):
+        path.unlink(missing_ok=True)
     layout.journal.unlink(missing_ok=True)
     sync_folder(layout.folder)

@@ -1,12 +1,22 @@
 """The names of the files that make up one checkpoint."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from chunkport.errors import UsageError
 
-_SUFFIX = ".pth"
+Container = Literal["pth", "safetensors"]
+"""The kind of file that tensors are in: torch.save's archive, or safetensors."""
+
+SUFFIXES: Mapping[Container, str] = {"pth": ".pth", "safetensors": ".safetensors"}
+"""How the names of such files end."""
+
+INDEX_SUFFIX = ".safetensors.index.json"
+"""How Hugging Face calls the file that says which tensor is in which .safetensors."""
+
 _MANIFEST_SUFFIX = ".manifest.json"
 _CHUNK_END = re.compile(r"\.chunk_\d{3,}$")
 
@@ -18,7 +28,9 @@ class Layout:
     Attributes:
         folder: the folder that holds all of them.
         stem: the name they share, `best_model` for `best_model.pth`.
-        main_name: the file that a user names: the whole checkpoint, or its placeholder.
+        main_name: the file that a user names: the whole checkpoint, or its placeholder. In place
+            of a .safetensors no placeholder is put, because loaders of others would take it for
+            the model.
     """
 
     folder: Path
@@ -41,13 +53,23 @@ class Layout:
         return self.folder / self.manifest_name
 
     @property
+    def index_name(self) -> str:
+        """`best_model.safetensors.index.json`."""
+        return self.stem + INDEX_SUFFIX
+
+    @property
+    def index(self) -> Path:
+        """Which tensor is in which .safetensors, for loaders of others."""
+        return self.folder / self.index_name
+
+    @property
     def journal(self) -> Path:
         """Present only while a finished save is being moved into place."""
         return self.folder / f".{self.stem}.journal"
 
-    def chunk_name(self, chunk_id: int) -> str:
+    def chunk_name(self, chunk_id: int, container: Container = "pth") -> str:
         """`best_model.chunk_000.pth` for chunk 0."""
-        return f"{self.stem}.chunk_{chunk_id:03d}{_SUFFIX}"
+        return f"{self.stem}.chunk_{chunk_id:03d}{SUFFIXES[container]}"
 
     def staged(self, name: str, save_id: str) -> Path:
         """Where the save `save_id` writes the file that is to become `name`."""
@@ -55,14 +77,15 @@ class Layout:
 
     def staged_files(self) -> list[Path]:
         """Files of unfinished saves of this checkpoint, whichever save they are from."""
-        stem = re.escape(self.stem)
-        staged = rf"\.{stem}(\.pth|\.manifest\.json|\.chunk_\d{{3,}}\.pth)\.[0-9a-f]{{16}}\.staged"
+        stem, ends = re.escape(self.stem), _one_of(_MANIFEST_SUFFIX, INDEX_SUFFIX)
+        file = rf"({ends}|(\.chunk_\d{{3,}})?{_CONTAINER_END})"
+        staged = rf"\.{stem}{file}\.[0-9a-f]{{16}}\.staged"
         journal = rf"\.\.{stem}\.journal\.[0-9a-f]{{8}}\.tmp"
         return self._matching(f"{staged}|{journal}")
 
     def chunk_files(self) -> list[Path]:
         """Every chunk of this checkpoint that is on disk, of whichever save, by number."""
-        return self._matching(rf"{re.escape(self.stem)}\.chunk_\d{{3,}}\.pth")
+        return self._matching(rf"{re.escape(self.stem)}\.chunk_\d{{3,}}{_CONTAINER_END}")
 
     def _matching(self, pattern: str) -> list[Path]:
         if not self.folder.is_dir():
@@ -71,27 +94,54 @@ class Layout:
 
 
 def layout_of(path: Path | str) -> Layout:
-    """The checkpoint that a user means by a .pth file, a manifest, or any other single file."""
+    """The checkpoint that a user means by a .pth or .safetensors, a manifest, or an index.
+
+    Any other file is taken for a whole checkpoint.
+    """
     path = Path(path)
     name = path.name
     if name.endswith(_MANIFEST_SUFFIX):
         stem = name.removesuffix(_MANIFEST_SUFFIX)
-        return Layout(path.parent, stem, stem + _SUFFIX)
-    return Layout(path.parent, name.removesuffix(_SUFFIX), name)
+        return Layout(path.parent, stem, stem + SUFFIXES["pth"])
+    if name.endswith(INDEX_SUFFIX):
+        return Layout(
+            path.parent, name.removesuffix(INDEX_SUFFIX), name.removesuffix(".index.json")
+        )
+    stem = name.removesuffix(path.suffix) if path.suffix in SUFFIXES.values() else name
+    return Layout(path.parent, stem, name)
 
 
-def layout_to_write(path: Path | str) -> Layout:
-    """As `layout_of`, for a checkpoint that is to be written.
+def layout_to_write(
+    path: Path | str, container: Container | None = None
+) -> tuple[Layout, Container]:
+    """As `layout_of`, for a checkpoint that is to be written, and its container.
+
+    Without a `container` it is that of the name's ending.
 
     Raises:
-        UsageError: the name cannot be a checkpoint's.
+        UsageError: the name cannot be a checkpoint's, or there is no such container.
     """
     path = Path(path)
-    stem = path.name.removesuffix(_SUFFIX)
-    if path.suffix != _SUFFIX:
-        raise UsageError(f"{path}: a checkpoint's name must end in {_SUFFIX}; rename it")
-    if _CHUNK_END.search(stem):
+    of_name = {suffix: name for name, suffix in SUFFIXES.items()}.get(path.suffix)
+    if of_name is None:
+        raise UsageError(
+            f"{path}: a checkpoint's name must end in {' or '.join(SUFFIXES.values())}; rename it"
+        )
+    container = container or of_name
+    if container not in SUFFIXES:
+        raise UsageError(f"container {container!r}: choose one of {', '.join(SUFFIXES)}")
+    if of_name == "safetensors" != container:
+        raise UsageError(f"{path}: would hold no safetensors; give it a name that ends in .pth")
+    if _CHUNK_END.search(path.stem):
         raise UsageError(f"{path}: this is the name of a chunk; choose a name without .chunk_NNN")
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file in it")
-    return Layout(path.parent, stem, path.name)
+    return layout_of(path), container
+
+
+def _one_of(*texts: str) -> str:
+    """A pattern that matches any of the texts."""
+    return f"({'|'.join(map(re.escape, texts))})"
+
+
+_CONTAINER_END = _one_of(*SUFFIXES.values())

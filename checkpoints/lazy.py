@@ -1,15 +1,17 @@
 """Opening a checkpoint of any form and size without reading its tensors. Needs no torch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.catalog import opened, refuse_missing_chunks
 from checkpoints.disk_tensor import DiskTensor, Extent
+from checkpoints.forms import OpenCheckpoint
 from checkpoints.manifest import ITEM_SIZES, Manifest, StoredTensor
-from checkpoints.nodes import decode
+from checkpoints.nodes import Json, decode
 from checkpoints.safetensors_file import SUFFIX, read_safetensors
+from checkpoints.sharded import read_sharded
 from checkpoints.torch_file import read_torch_file
 from chunkport.errors import BadInputError
 
@@ -51,10 +53,11 @@ class Checkpoint:
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:
-    """Open a .pth of torch.save, a checkpoint in chunks, or a .safetensors file.
+    """Open a .pth of torch.save, a checkpoint in chunks, or .safetensors, one or several.
 
-    Takes memory for the names, not for the tensors. Runs no code of the file. The bytes of the
-    tensors are checked when they are read, not here.
+    Several are named by their index (`model.safetensors.index.json`) or its folder. Takes memory
+    for the names, not for the tensors. Runs no code of the file. The bytes of the tensors are
+    checked when they are read, not here.
 
     Raises:
         BadInputError: there is no such checkpoint, it is damaged, its pickle asks for more than
@@ -62,12 +65,7 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     with opened(path) as checkpoint:
-        if checkpoint.manifest is not None:
-            contents = _chunked(checkpoint, checkpoint.manifest)
-        else:
-            file = checkpoint.file(checkpoint.layout.main_name)
-            read = read_safetensors if file.suffix == SUFFIX else read_torch_file
-            contents = read(file)
+        contents = _contents(checkpoint)
     if not isinstance(contents, Mapping):
         raise BadInputError(
             f"{path}: holds a {type(contents).__name__}, not a dictionary; save a state dict"
@@ -75,11 +73,29 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     return Checkpoint(path, contents)
 
 
-def _chunked(checkpoint: OpenCheckpoint, manifest: Manifest) -> Any:
-    refuse_missing_chunks(checkpoint, manifest)
-    files = [checkpoint.file(chunk.filename) for chunk in manifest.chunks]
-    tensors = [_stored(tensor, files) for tensor in manifest.tensors]
+def _contents(checkpoint: OpenCheckpoint) -> Any:
+    layout = checkpoint.layout
+    refuse_missing_chunks(checkpoint)
+    if checkpoint.manifest is not None:
+        return _chunked(checkpoint, checkpoint.manifest)
+    if checkpoint.weight_map is not None:
+        return read_sharded(layout.index, checkpoint.weight_map, checkpoint.chunks)
+    file = checkpoint.file(layout.main_name)
+    if file.suffix != SUFFIX:
+        return read_torch_file(file)
+    whole = read_safetensors(file)
+    if whole.tree is None:
+        return whole.contents
+    return _decoded(whole.tree, list(whole.tensors.values()), file)
 
+
+def _chunked(checkpoint: OpenCheckpoint, manifest: Manifest) -> Any:
+    files = list(checkpoint.chunks.values())
+    tensors = [_stored(tensor, files) for tensor in manifest.tensors]
+    return _decoded(manifest.tree, tensors, checkpoint.layout.manifest)
+
+
+def _decoded(tree: Json, tensors: Sequence[DiskTensor], file: Path) -> Any:
     def numbered(node: Mapping[str, Any]) -> DiskTensor:
         if type(node["index"]) is not int or node["index"] < 0:
             raise ValueError(f"no tensor number {node['index']!r}")
@@ -87,9 +103,9 @@ def _chunked(checkpoint: OpenCheckpoint, manifest: Manifest) -> Any:
 
     special = {"tensor": numbered, "array": numbered, "size": _sizes, "scalar": _scalar}
     try:
-        return decode(manifest.tree, special)
+        return decode(tree, special)
     except BadInputError as error:
-        raise BadInputError(f"{checkpoint.layout.manifest}: {error}; save it again") from error
+        raise BadInputError(f"{file}: {error}; save it again") from error
 
 
 def _sizes(node: Mapping[str, Any]) -> tuple[int, ...]:

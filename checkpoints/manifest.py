@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from checkpoints.layout import SUFFIXES, Container
+
 MIB = 1 << 20
 FORMAT_VERSION = "1.1"
 ITEM_SIZES: Mapping[str, int] = {
@@ -99,6 +101,8 @@ class Manifest:
         chunks: by chunk id.
         tensors: by their number in `tree`.
         tree: all other values, as checkpoints.tree writes them.
+        main_suffix: how the name ends that it was saved under.
+        container: of the chunks.
     """
 
     save_id: str
@@ -108,6 +112,8 @@ class Manifest:
     chunks: tuple[Chunk, ...]
     tensors: tuple[StoredTensor, ...]
     tree: Any
+    main_suffix: str = SUFFIXES["pth"]
+    container: Container = "pth"
 
 
 def to_text(manifest: Manifest) -> str:
@@ -127,6 +133,8 @@ def to_text(manifest: Manifest) -> str:
         "created": manifest.created,
         "tools": dict(manifest.tools),
         "byte_order": "little",
+        "container": manifest.container,
+        "main_suffix": manifest.main_suffix,
         "tensors": [_tensor_entry(tensor) for tensor in manifest.tensors],
         "tree": manifest.tree,
     }

@@ -68,18 +68,20 @@ class Leaves(Generic[_Tensor]):
         if identity not in self._numbers:
             self._numbers[identity] = len(self.found)
             group = path[0] if len(path) > 1 else ""
-            name = self._unique("/".join(path))
+            name = unique_name("/".join(path), self._names)
             self.found.append(Leaf(name, group, dtype_name, shape, tensor))
         return self._numbers[identity]
 
-    def _unique(self, name: str) -> str:
-        name = name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
-        candidate, count = name, 1
-        while candidate in self._names:
-            count += 1
-            candidate = f"{name}#{count}"
-        self._names.add(candidate)
-        return candidate
+
+def unique_name(name: str, taken: set[str]) -> str:
+    """The name, shortened, with `#2`, `#3`, ... where it is taken; it is taken from then on."""
+    name = name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
+    candidate, count = name, 1
+    while candidate in taken:
+        count += 1
+        candidate = f"{name}#{count}"
+    taken.add(candidate)
+    return candidate
 
 
 def encode(value: Mapping[str, Any], special: Callable[[Any, Path], Json]) -> Json:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from checkpoints.archive import refuse_lfs_pointer
-from checkpoints.layout import Layout
+from checkpoints.layout import SUFFIXES, Container, Layout
 from checkpoints.manifest import (
     FORMAT_VERSION,
     ITEM_SIZES,
@@ -102,7 +102,10 @@ def _manifest(document: dict[str, Any], layout: Layout) -> Manifest:
     if _get(document, "byte_order", str) != "little":
         raise _Fault("byte_order: expected 'little'")
     entries = _objects(document, "chunk_files")
-    chunks = tuple(_chunk(entry, i, layout) for i, entry in enumerate(entries))
+    container = _container(document)
+    chunks = tuple(
+        _chunk(entry, i, layout.chunk_name(i, container)) for i, entry in enumerate(entries)
+    )
     if _get(document, "total_chunks", int) != len(chunks):
         raise _Fault(f"total_chunks: expected {len(chunks)}, the length of chunk_files")
     tensors = tuple(
@@ -120,17 +123,34 @@ def _manifest(document: dict[str, Any], layout: Layout) -> Manifest:
         chunks=chunks,
         tensors=tensors,
         tree=_get(document, "tree", dict),
+        main_suffix=_main_suffix(document),
+        container=container,
     )
 
 
-def _chunk(entry: dict[str, Any], chunk_id: int, layout: Layout) -> Chunk:
+def _container(document: dict[str, Any]) -> Container:
+    found = document.get("container", "pth")  # the only one that there was at first
+    for container in SUFFIXES:
+        if found == container:
+            return container
+    raise _Fault(f"container: {found!r:.40} is none of {', '.join(SUFFIXES)}")
+
+
+def _main_suffix(document: dict[str, Any]) -> str:
+    found = document.get("main_suffix", SUFFIXES["pth"])
+    if found not in SUFFIXES.values():
+        raise _Fault(f"main_suffix: {found!r:.40} is none of {', '.join(SUFFIXES.values())}")
+    return str(found)
+
+
+def _chunk(entry: dict[str, Any], chunk_id: int, expected: str) -> Chunk:
     where = f"chunk_files[{chunk_id}]"
     if _get(entry, "chunk_id", int, where) != chunk_id:
         raise _Fault(f"{where}.chunk_id: expected {chunk_id}")
     filename = _get(entry, "filename", str, where)
-    if filename != layout.chunk_name(chunk_id):
+    if filename != expected:
         raise _Fault(
-            f"{where}.filename: {filename!r:.80} is not {layout.chunk_name(chunk_id)!r}; "
+            f"{where}.filename: {filename!r:.80} is not {expected!r}; "
             "files of a checkpoint keep its name and folder"
         )
     return Chunk(

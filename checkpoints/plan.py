@@ -57,14 +57,18 @@ class Slice:
     start: int
     stop: int
 
+    def first_row(self, whole: tuple[int, ...]) -> int | None:
+        """Where along dim 0 of a tensor of shape `whole` it begins; None if it is no whole rows."""
+        row = math.prod(whole[1:])
+        return None if self.start % row or self.stop % row else self.start // row
+
     def shape_of(self, whole: tuple[int, ...]) -> tuple[int, ...]:
         """Its shape, cut from a tensor of shape `whole`: rows if it is whole rows, else flat."""
         if not whole:
             return ()
-        row = math.prod(whole[1:])
-        if self.start % row or self.stop % row:
+        if self.first_row(whole) is None:
             return (self.stop - self.start,)
-        return ((self.stop - self.start) // row, *whole[1:])
+        return ((self.stop - self.start) // math.prod(whole[1:]), *whole[1:])
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,15 @@ from typing import Any
 import torch
 
 from checkpoints.archive import damaged, damaged_member, records, refuse_lfs_pointer
-from checkpoints.catalog import OpenCheckpoint, opened, refuse_missing_chunks
+from checkpoints.catalog import opened, refuse_missing_chunks
+from checkpoints.forms import OpenCheckpoint
 from checkpoints.inert_pickle import unreadable, unsafe
 from checkpoints.manifest import Chunk, Manifest, Piece
 from checkpoints.memory import TORCH_DTYPES, bytes_of
 from checkpoints.restoring import restore, revive
+from checkpoints.safetensors_file import SUFFIX, read_safetensors
+from checkpoints.safetensors_loading import load_safetensors, load_values
+from checkpoints.sharded import read_sharded
 from checkpoints.streaming import BLOCK, pass_over, read_into
 from chunkport.errors import BadInputError, UsageError
 
@@ -22,9 +26,10 @@ from chunkport.errors import BadInputError, UsageError
 def load_model_chunked(path: Path | str, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Load what `save_model_chunked` or torch.save wrote to `path`, with tensors on `device`.
 
-    `path` may be the .pth, chunked or not, or the manifest. Sizes and CRC-32 of all that is read
-    are checked. Takes the memory of the model and, for devices other than the CPU, of its largest
-    piece.
+    `path` may be a .pth or .safetensors, chunked or not, the manifest, or an index of .safetensors
+    (`model.safetensors.index.json`) or its folder. Sizes and CRC-32 of all that is read are
+    checked; .safetensors of other tools have none. Takes the memory of the model and, for devices
+    other than the CPU, of its largest piece.
 
     Raises:
         BadInputError: missing, damaged, mixed from several saves, or holding more than tensors
@@ -33,9 +38,18 @@ def load_model_chunked(path: Path | str, device: torch.device | str = "cpu") -> 
     """
     target = _device(device)
     with opened(path) as checkpoint:
-        if checkpoint.manifest is None:
-            return _load_whole(checkpoint.file(checkpoint.layout.main_name), target)
-        return _load_chunks(checkpoint, checkpoint.manifest, target)
+        refuse_missing_chunks(checkpoint)
+        if checkpoint.manifest is not None:
+            return _load_chunks(checkpoint, checkpoint.manifest, target)
+        if checkpoint.weight_map is not None:
+            index = checkpoint.layout.index
+            return load_values(
+                read_sharded(index, checkpoint.weight_map, checkpoint.chunks), target
+            )
+        file = checkpoint.file(checkpoint.layout.main_name)
+        if file.suffix == SUFFIX:
+            return _as_dictionary(load_safetensors(read_safetensors(file), target), file)
+        return _load_whole(file, target)
 
 
 def _device(device: torch.device | str) -> torch.device:
@@ -50,8 +64,7 @@ def _device(device: torch.device | str) -> torch.device:
 def _load_chunks(
     checkpoint: OpenCheckpoint, manifest: Manifest, device: torch.device
 ) -> dict[str, Any]:
-    refuse_missing_chunks(checkpoint, manifest)
-    files = [checkpoint.file(chunk.filename) for chunk in manifest.chunks]
+    files = list(checkpoint.chunks.values())
     for chunk, file in zip(manifest.chunks, files, strict=True):
         refuse_lfs_pointer(file)
         size = file.stat().st_size
@@ -103,9 +116,13 @@ def _fill(placed: Sequence[_Placed], file: Path, size_bytes: int) -> int:
 
 
 def _wrong_chunk(checkpoint: OpenCheckpoint, chunk: Chunk, file: Path, found: str) -> BadInputError:
-    """Tell a damaged chunk from a sound one of another save: torch's own checksums know."""
+    """Tell a damaged chunk from a sound one of another save, by torch's checksums or by its id."""
+    manifest = checkpoint.manifest
     try:
-        sound = damaged_member(file) is None
+        if manifest is not None and manifest.container == "safetensors":
+            sound = read_safetensors(file).save_id not in (None, manifest.save_id)
+        else:
+            sound = damaged_member(file) is None
     except BadInputError:
         sound = False
     place = checkpoint.layout.folder / chunk.filename

@@ -4,22 +4,24 @@ import math
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from platform import python_version
-from typing import Any, Protocol
+from typing import Any
 
-from checkpoints.archive import records
 from checkpoints.archive_writing import write_archive
+from checkpoints.contents import Contents
+from checkpoints.forms import owner_of_chunks
 from checkpoints.journal import Commit, commit, locked, recover
-from checkpoints.layout import Layout
+from checkpoints.layout import SUFFIXES, Layout
 from checkpoints.manifest import ITEM_SIZES, MIB, Chunk, Manifest, Piece, StoredTensor, to_text
-from checkpoints.nodes import Json, Leaf
+from checkpoints.nodes import Leaf
 from checkpoints.placeholder import Placeholder, placeholder_contents
 from checkpoints.plan import Item, PlannedChunk, plan_chunks
+from checkpoints.shard_index import index_text
 from chunkport import __version__
 from chunkport.errors import UsageError
 from chunkport.files import make_folder
@@ -35,7 +37,7 @@ class SavedCheckpoint:
     """What a save left on disk.
 
     Attributes:
-        path: the .pth that was asked for; a placeholder when chunked.
+        path: what was asked for; when chunked, a placeholder if it is a .pth, else not there.
         chunk_files: the chunks by number; empty when one file holds all.
         manifest: the manifest, None when not chunked.
         total_bytes: of all files together.
@@ -49,28 +51,6 @@ class SavedCheckpoint:
     total_bytes: int
     largest_bytes: int
     save_id: str
-
-
-class Contents(Protocol):
-    """What is to be saved, and how its files are written."""
-
-    @property
-    def tree(self) -> Json:
-        """All but the tensors."""
-
-    @property
-    def leaves(self) -> Sequence[Leaf[Any]]:
-        """The tensors."""
-
-    @property
-    def tools(self) -> Mapping[str, str]:
-        """Versions of what writes the files."""
-
-    def write_whole(self, target: Path) -> int:
-        """Write everything into one new file; its size in bytes."""
-
-    def write_chunk(self, planned: PlannedChunk, target: Path) -> tuple[int, int]:
-        """Write the chunk as a new file; its size in bytes and CRC-32."""
 
 
 def announce_on_stderr(message: str) -> None:
@@ -87,7 +67,8 @@ def save(
     """Write `contents` as the checkpoint of `layout`, in files of at most `cap_bytes`, if given.
 
     Raises:
-        UsageError: a folder that cannot serve, or a full disk (the previous checkpoint stays).
+        UsageError: the chunks of a checkpoint of the same name but another ending, a folder that
+            cannot serve, or a full disk (the previous checkpoint stays).
         BadInputError: the journal of an earlier, interrupted save is damaged.
     """
     make_folder(layout.folder)
@@ -95,11 +76,13 @@ def save(
     try:
         with locked(layout.folder, exclusive=True):
             recover(layout)
+            _refuse_to_mix(layout)
             try:
                 chunks = _stage(layout, save_id, contents, cap_bytes, announce)
                 sizes = _staged_sizes(layout, save_id)
                 assert cap_bytes is None or max(sizes.values()) <= cap_bytes, f"too large: {sizes}"
-                commit(layout, Commit(save_id, len(chunks)))
+                suffix = layout.main.suffix
+                commit(layout, Commit(save_id, len(chunks), contents.container, suffix))
             finally:
                 recover(layout)  # after a failure: removes what was staged
     except OSError as error:
@@ -138,35 +121,46 @@ def _stage(
     announce: Callable[[str], None],
 ) -> tuple[Chunk, ...]:
     """Write all files under their staged names; the chunks written, none for a single file."""
-    size_bytes = sum(_item(leaf).elements * _item(leaf).item_size for leaf in contents.leaves)
-    if cap_bytes is None or size_bytes <= cap_bytes:
+    items = [_item(contents, leaf) for leaf in contents.leaves]
+    size_bytes = sum(item.elements * item.item_size for item in items)
+    holds_all = layout.main.suffix == SUFFIXES[contents.container]
+    if holds_all and (cap_bytes is None or size_bytes <= cap_bytes):
         whole = layout.staged(layout.main_name, save_id)
         size_bytes = contents.write_whole(whole)
         if cap_bytes is None or size_bytes <= cap_bytes:
             return ()
         whole.unlink()
-    announce(
-        f"[CHUNKING] Model size {size_bytes / MIB:.1f}MB exceeds {cap_bytes / MIB:g}MB, "
-        "splitting..."
-    )
-    return _stage_chunks(layout, save_id, contents, cap_bytes)
+    if cap_bytes is None:
+        raise UsageError(
+            f"{layout.main}: a .pth stands for {contents.container} in chunks only; give a cap, "
+            f"or a name that ends in {SUFFIXES[contents.container]}"
+        )
+    if size_bytes > cap_bytes:
+        announce(
+            f"[CHUNKING] Model size {size_bytes / MIB:.1f}MB exceeds {cap_bytes / MIB:g}MB, "
+            "splitting..."
+        )
+    # a checkpoint without tensors is one chunk too, so that it is told from a whole file
+    plan = plan_chunks(items, cap_bytes) or (PlannedChunk("", ()),)
+    return _stage_chunks(layout, save_id, contents, cap_bytes, plan)
 
 
 def _stage_chunks(
-    layout: Layout, save_id: str, contents: Contents, cap_bytes: int
+    layout: Layout,
+    save_id: str,
+    contents: Contents,
+    cap_bytes: int,
+    plan: tuple[PlannedChunk, ...],
 ) -> tuple[Chunk, ...]:
     chunks: list[Chunk] = []
     pieces: dict[int, list[Piece]] = {}
-    plan = plan_chunks([_item(leaf) for leaf in contents.leaves], cap_bytes)
     for chunk_id, planned in enumerate(plan):
-        name = layout.chunk_name(chunk_id)
-        target = layout.staged(name, save_id)
-        size_bytes, crc32 = contents.write_chunk(planned, target)
-        chunks.append(Chunk(name, size_bytes, crc32, planned.group or UNGROUPED))
-        members = records(target)
-        for number, part in enumerate(planned.slices):
-            record = members[f"data/{number}"]  # storages are numbered as they are met
-            piece = Piece(chunk_id, part.start, part.stop, record.offset, record.crc32)
+        name = layout.chunk_name(chunk_id, contents.container)
+        written = contents.write_chunk(planned, layout.staged(name, save_id), save_id)
+        group = planned.group or UNGROUPED
+        chunks.append(Chunk(name, written.size_bytes, written.crc32, group))
+        for part, span in zip(planned.slices, written.spans, strict=True):
+            piece = Piece(chunk_id, part.start, part.stop, span.offset, span.crc32)
             pieces.setdefault(part.index, []).append(piece)
     stored = (
         StoredTensor(
@@ -185,29 +179,44 @@ def _stage_chunks(
         chunks=tuple(chunks),
         tensors=tuple(stored),
         tree=contents.tree,
+        main_suffix=layout.main.suffix,
+        container=contents.container,
     )
-    _write_manifest(layout, manifest)
-    placeholder = placeholder_contents(Placeholder(layout.manifest_name, save_id))
-    write_archive(placeholder, layout.staged(layout.main_name, save_id))
+    _write_text(layout, layout.manifest_name, to_text(manifest), manifest)
+    if contents.container == "safetensors":
+        _write_text(layout, layout.index_name, index_text(manifest), manifest)
+    if layout.main.suffix == SUFFIXES["pth"]:
+        placeholder = placeholder_contents(Placeholder(layout.manifest_name, save_id))
+        write_archive(placeholder, layout.staged(layout.main_name, save_id))
     return tuple(chunks)
 
 
-def _item(leaf: Leaf[Any]) -> Item:
-    name_bytes = len(leaf.name.encode("utf-8", "surrogatepass"))
+def _item(contents: Contents, leaf: Leaf[Any]) -> Item:
+    name_bytes = contents.name_bytes(leaf.name)
     return Item(leaf.group, name_bytes, leaf.shape, ITEM_SIZES[leaf.dtype_name])
 
 
-def _write_manifest(layout: Layout, manifest: Manifest) -> None:
-    text = to_text(manifest).encode("ascii")
-    if len(text) > manifest.cap_bytes:
+def _write_text(layout: Layout, name: str, text: str, manifest: Manifest) -> None:
+    content = text.encode("ascii")
+    if len(content) > manifest.cap_bytes:
         raise UsageError(
-            f"{layout.manifest}: would take {len(text) / MIB:.2f}MB, more than the cap of "
+            f"{layout.folder / name}: would take {len(content) / MIB:.2f}MB, more than the cap of "
             f"{manifest.cap_bytes / MIB:g}MB; raise max_chunk_mb, or turn long lists into tensors"
         )
-    with layout.staged(layout.manifest_name, manifest.save_id).open("xb") as file:
-        file.write(text)
+    with layout.staged(name, manifest.save_id).open("xb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _refuse_to_mix(layout: Layout) -> None:
+    """m.pth and m.safetensors would have their chunks in common, so only one of them has any."""
+    owner = owner_of_chunks(layout)
+    if owner not in (None, layout.main.suffix):
+        raise UsageError(
+            f"{layout.main}: the chunks beside it are of {layout.stem}{owner}; choose another "
+            "name, or remove them with clean_chunks"
+        )
 
 
 def _staged_sizes(layout: Layout, save_id: str) -> dict[str, int]:

@@ -7,10 +7,12 @@ from typing import Any
 
 from checkpoints.archive_writing import TensorSource, write_archive, write_members
 from checkpoints.checked_file import new_file
-from checkpoints.layout import layout_to_write
+from checkpoints.contents import WrittenChunk, bytes_in_archive, chunk_of_archive
+from checkpoints.layout import Container, layout_to_write
 from checkpoints.nodes import TAG, Json, Leaf, Leaves, encode, refusal
 from checkpoints.nodes import Path as Keys
 from checkpoints.plan import PlannedChunk
+from checkpoints.safetensors_writing import safetensors_contents
 from checkpoints.saving import SavedCheckpoint, announce_on_stderr, cap_in_bytes, save
 
 
@@ -19,19 +21,21 @@ def save_streamed(
     path: Path | str,
     max_chunk_mb: float | None = None,
     *,
+    container: Container | None = None,
     announce: Callable[[str], None] = announce_on_stderr,
 ) -> SavedCheckpoint:
     """Save nested containers with a `TensorSource` for each tensor, in constant memory.
 
     What is written, and what is promised about crashes, is as with `save_model_chunked`; without a
-    `max_chunk_mb` (MiB) one file holds all. A source that occurs twice is written once.
+    `max_chunk_mb` (MiB) one file of the container that its name ends in holds all. A source that
+    occurs twice is written once.
 
     Raises:
         UsageError: a value that is not stored, a name, cap or folder that cannot serve, or a full
             disk.
         BadInputError: a source whose bytes are damaged, or the journal of an interrupted save is.
     """
-    layout = layout_to_write(path)
+    layout, kind = layout_to_write(path, container)
     cap_bytes = None if max_chunk_mb is None else cap_in_bytes(max_chunk_mb)
     leaves = Leaves[TensorSource]()
 
@@ -42,6 +46,8 @@ def save_streamed(
         return {TAG: "tensor", "index": number}
 
     tree = encode(contents, special)
+    if kind == "safetensors":
+        return save(safetensors_contents(tree, leaves.found, {}), layout, cap_bytes, announce)
     return save(_Streamed(contents, tree, leaves.found), layout, cap_bytes, announce)
 
 
@@ -52,17 +58,24 @@ class _Streamed:
     leaves: Sequence[Leaf[TensorSource]]
 
     @property
+    def container(self) -> Container:
+        return "pth"
+
+    @property
     def tools(self) -> Mapping[str, str]:
         return {}
+
+    def name_bytes(self, name: str) -> int:
+        return bytes_in_archive(name)
 
     def write_whole(self, target: Path) -> int:
         with new_file(target, sums=False) as file:
             write_members(dict(self.contents), file)
         return file.size_bytes
 
-    def write_chunk(self, planned: PlannedChunk, target: Path) -> tuple[int, int]:
+    def write_chunk(self, planned: PlannedChunk, target: Path, _save_id: str) -> WrittenChunk:
         pieces: dict[str, TensorSource] = {}
         for part in planned.slices:
             leaf = self.leaves[part.index]
             pieces[leaf.name] = leaf.tensor.part(part.start, part.shape_of(leaf.shape))
-        return write_archive(pieces, target)
+        return chunk_of_archive(target, write_archive(pieces, target), len(planned.slices))

@@ -1,18 +1,21 @@
 """Saving a checkpoint that is in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from checkpoints.archive_writing import TensorSource
 from checkpoints.checked_file import new_file
-from checkpoints.layout import layout_to_write
-from checkpoints.memory import compact
+from checkpoints.contents import WrittenChunk, bytes_in_archive, chunk_of_archive
+from checkpoints.layout import Container, layout_to_write
+from checkpoints.memory import bytes_of, compact
 from checkpoints.nodes import Json, Leaf
 from checkpoints.plan import PlannedChunk, Slice
 from checkpoints.restoring import restore
+from checkpoints.safetensors_writing import safetensors_contents
 from checkpoints.saving import (
     DEFAULT_CHUNK_MB,
     SavedCheckpoint,
@@ -20,6 +23,7 @@ from checkpoints.saving import (
     cap_in_bytes,
     save,
 )
+from checkpoints.streaming import BLOCK
 from checkpoints.tree import flatten
 
 
@@ -28,22 +32,46 @@ def save_model_chunked(
     path: Path | str,
     max_chunk_mb: float = DEFAULT_CHUNK_MB,
     *,
+    container: Container | None = None,
     announce: Callable[[str], None] = announce_on_stderr,
 ) -> SavedCheckpoint:
     """Save everything in `model_data` under `path`, with no file larger than `max_chunk_mb` MiB.
 
-    If torch.save's one file is at most that large it is the checkpoint, and torch.load reads it.
-    Otherwise `path` becomes a small placeholder beside a manifest and chunks. The save happens
-    whole or not at all: until its last step the previous checkpoint stays and loads.
+    The tensors go into files of `container`, "pth" or "safetensors"; None goes by the name's
+    ending. If one such file is at most as large as the cap, it is the checkpoint, and torch.load or
+    safetensors.torch.load_file read it. Otherwise there are chunks and a manifest:
+
+    - a .pth becomes a small placeholder. With the container "safetensors" it always does, however
+      small the model, and no weight is in a pickle;
+    - a .safetensors is not there, as loaders of others expect, but its index is.
+
+    The save happens whole or not at all: until its last step the previous checkpoint stays and
+    loads.
 
     Raises:
-        UsageError: a value that is not stored (nothing is written), a name, cap or folder that
-            cannot serve, or a full disk (the previous checkpoint is untouched).
+        UsageError: a value that is not stored (nothing is written), a name, container, cap or
+            folder that cannot serve, or a full disk (the previous checkpoint is untouched).
         BadInputError: the journal of an earlier, interrupted save is damaged.
     """
-    layout = layout_to_write(path)
+    layout, kind = layout_to_write(path, container)
     cap_bytes = cap_in_bytes(max_chunk_mb)
-    return save(_InMemory(*flatten(model_data)), layout, cap_bytes, announce)
+    tree, leaves = flatten(model_data)
+    if kind == "pth":
+        return save(_InMemory(tree, leaves), layout, cap_bytes, announce)
+    sources = [_source(leaf) for leaf in leaves]
+    contents = safetensors_contents(tree, sources, {"torch": torch.__version__})
+    return save(contents, layout, cap_bytes, announce)
+
+
+def _source(leaf: Leaf[torch.Tensor]) -> Leaf[TensorSource]:
+    def blocks(first: int, last: int) -> Iterator[memoryview]:
+        flat = compact(leaf.tensor, first, last)
+        data = memoryview(bytes_of(flat, 0, len(flat)).data)
+        for start in range(0, len(data), BLOCK):
+            yield data[start : start + BLOCK]
+
+    source = TensorSource(leaf.dtype_name, leaf.shape, blocks)
+    return Leaf(leaf.name, leaf.group, leaf.dtype_name, leaf.shape, source)
 
 
 @dataclass(frozen=True)
@@ -54,8 +82,15 @@ class _InMemory:
     leaves: Sequence[Leaf[torch.Tensor]]
 
     @property
+    def container(self) -> Container:
+        return "pth"
+
+    @property
     def tools(self) -> Mapping[str, str]:
         return {"torch": torch.__version__}
+
+    def name_bytes(self, name: str) -> int:
+        return bytes_in_archive(name)
 
     def write_whole(self, target: Path) -> int:
         tensors = [
@@ -64,7 +99,7 @@ class _InMemory:
         size_bytes, _ = _write_archive(restore(self.tree, tensors, portable=True), target)
         return size_bytes
 
-    def write_chunk(self, planned: PlannedChunk, target: Path) -> tuple[int, int]:
+    def write_chunk(self, planned: PlannedChunk, target: Path, _save_id: str) -> WrittenChunk:
         """The chunk's dictionary, in the order of the plan; a split tensor gives its piece."""
         contents: dict[str, torch.Tensor] = {}
         memory: set[int] = set()
@@ -76,7 +111,7 @@ class _InMemory:
                 piece = piece.clone()
             memory.add(piece.data_ptr())
             contents[leaf.name] = piece
-        return _write_archive(contents, target)
+        return chunk_of_archive(target, _write_archive(contents, target), len(planned.slices))
 
 
 def _shaped(tensor: torch.Tensor, part: Slice) -> torch.Tensor:

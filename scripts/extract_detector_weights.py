@@ -14,9 +14,9 @@ from scripts._output import Output, megabytes
 if TYPE_CHECKING:
     from checkpoints.archive_writing import TensorSource
     from checkpoints.disk_tensor import DiskTensor
+    from checkpoints.layout import Container
 
 _MIB = 1 << 20
-_MAX_CHUNK_MB = 90.0
 
 
 @chunkport_command("extract-detector-weights")
@@ -27,7 +27,12 @@ _MAX_CHUNK_MB = 90.0
     "target",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="The detector's own checkpoint, a .pth.",
+    help="The detector's own checkpoint, a .pth or .safetensors.",
+)
+@click.option(
+    "--container",
+    type=click.Choice(["pth", "safetensors"]),
+    help="What holds the tensors; by default what OUTPUT ends in.",
 )
 @click.option("--chunk", is_flag=True, help="Write it in chunks, none above the cap.")
 @click.option(
@@ -40,36 +45,47 @@ def command(
     output: Output,
     checkpoint: Path,
     target: Path,
+    container: "Container | None",
     chunk: bool,
     max_chunk_mb: float | None,
     force: bool,
 ) -> None:
     """Copy the watermark detector, and only it, out of CHECKPOINT.
 
-    CHECKPOINT is the .pth of a whole model or of a training run, in chunks or not, or a
-    .safetensors. Only the detector's bytes are read, each checked against its CRC-32, in memory
-    that does not grow with the file; no code of the file is run.
+    CHECKPOINT is the .pth of a whole model or of a training run, in chunks or not, a .safetensors,
+    or the folder or index of several. Only the detector's bytes are read, each checked against its
+    CRC-32 where there is one, in memory that does not grow with the file; no code of the file is
+    run.
     """
     from checkpoints.layout import layout_of
     from checkpoints.lazy import open_checkpoint
+    from checkpoints.saving import DEFAULT_CHUNK_MB
     from checkpoints.streamed_writer import save_streamed
     from wrappers.detector_weights import PREFIX, find_detector
 
     if max_chunk_mb is not None and not chunk:
         raise UsageError("--max-chunk-mb caps the chunks of --chunk; add it, or leave out the cap")
-    if not force and (target.exists() or layout_of(target).manifest.exists()):
+    layout = layout_of(target)
+    if not force and any(file.exists() for file in (target, layout.manifest, layout.index)):
         raise UsageError(f"{target}: already there; add --force to replace")
     detector = find_detector(open_checkpoint(checkpoint))
     named = {f"{PREFIX}{name}": tensor for name, tensor in detector.tensors.items()}
     total = sum(tensor.size_bytes for tensor in named.values())
+    cap = DEFAULT_CHUNK_MB if max_chunk_mb is None else max_chunk_mb
     with output.progress("extracting MiB", total=round(total / _MIB)) as advance:
         contents: dict[str, Any] = {"model": _sources(named, advance)}
         if detector.args is not None:
             contents["args"] = detector.args
-        cap = (_MAX_CHUNK_MB if max_chunk_mb is None else max_chunk_mb) if chunk else None
-        saved = save_streamed(contents, target, cap, announce=output.note)
+        saved = save_streamed(
+            contents,
+            target,
+            cap if chunk else None,
+            container=container,
+            announce=output.note,
+        )
     size = saved.total_bytes
-    files = f"{len(saved.chunk_files)} chunks beside {saved.path}" if chunk else str(saved.path)
+    count = len(saved.chunk_files)
+    files = f"{saved.path}, in {count} chunks" if count else str(saved.path)
     output.fact("path", str(saved.path))
     output.fact("chunk_files", [str(file) for file in saved.chunk_files])
     output.fact("tensors", len(named))

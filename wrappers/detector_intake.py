@@ -17,7 +17,8 @@ def load_detector_network(path: Path | str, card: str | Path | None = None) -> D
     """The detector of the checkpoint at `path`, in eval mode, with gradients off.
 
     Args:
-        path: a .pth, in chunks or not, or a .safetensors; the whole model or the detector alone.
+        path: a .pth or .safetensors, in chunks or not, or the folder or index of several; the whole
+            model or the detector alone.
         card: a built-in name or a card file; None goes by what the checkpoint says of itself.
 
     Its weights are the file's own memory where they lie in one piece (`map_tensor`), so it takes

@@ -85,7 +85,7 @@ def load_network(checkpoint: Mapping[str, Any], origin: str) -> Generator:
 
 
 def open_network(path: Path) -> Generator:
-    """The generator in a checkpoint file, in chunks or not.
+    """The generator in a checkpoint of any form, in chunks or not.
 
     Raises:
         BadInputError: the file is damaged, or holds no generator of this kind, whole and finite.

@@ -52,6 +52,26 @@ def test_all_files_are_listed(chunked: SavedCheckpoint) -> None:
     assert list_files(chunked.manifest) == expected[1:]
 
 
+@pytest.mark.parametrize("name", ["m.pth", "m.safetensors"])
+def test_chunks_of_safetensors_are_described_and_listed(tmp_path: Path, name: str) -> None:
+    saved = save_model_chunked(
+        {"w": torch.ones(40_000)},
+        tmp_path / name,
+        0.0625,
+        container="safetensors",
+        announce=lambda _message: None,
+    )
+    assert saved.manifest is not None
+    for given in (tmp_path / name, saved.manifest, tmp_path / "m.safetensors.index.json"):
+        summary = describe(given)
+        assert (summary.path, summary.is_chunked) == (tmp_path / name, True)
+        assert (summary.cap_bytes, summary.largest_bytes <= 65_536) == (65_536, True)
+        assert set(list_files(given)) == set(tmp_path.iterdir())
+    saved.chunk_files[2].unlink()
+    with pytest.raises(BadInputError, match=r"1 of 3 chunks missing: m\.chunk_002\.safetensors"):
+        load_model_chunked(tmp_path / name)
+
+
 def test_a_link_stands_for_its_checkpoint(tmp_path: Path, chunked: SavedCheckpoint) -> None:
     link = tmp_path / "latest.pth"
     link.symlink_to(chunked.path.name)

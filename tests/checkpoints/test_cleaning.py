@@ -44,6 +44,48 @@ def test_a_whole_checkpoint_stays(tmp_path: Path) -> None:
     assert load_model_chunked(path)["w"].tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("name", ["m.pth", "m.safetensors"])
+def test_chunks_of_safetensors_go_with_their_index(tmp_path: Path, name: str) -> None:
+    save_model_chunked(
+        {"w": torch.ones(40_000)},
+        tmp_path / name,
+        0.0625,
+        container="safetensors",
+        announce=lambda _message: None,
+    )
+    (tmp_path / "m2.safetensors.index.json").write_text("kept")
+    before = set(tmp_path.iterdir())
+    assert set(clean_chunks(tmp_path / name)) == before - {tmp_path / "m2.safetensors.index.json"}
+    assert [path.name for path in tmp_path.iterdir()] == ["m2.safetensors.index.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("m.pth", "m.safetensors"), ("m.safetensors", "m.pth")]
+)
+def test_chunks_go_by_the_name_of_their_own_checkpoint(
+    tmp_path: Path, name: str, other: str
+) -> None:
+    def save() -> None:
+        save_model_chunked(
+            {"w": torch.ones(40_000)}, tmp_path / name, 0.0625, announce=lambda _message: None
+        )
+
+    save()
+    before = sorted(tmp_path.iterdir())
+    assert clean_chunks(tmp_path / other) == ()
+    assert sorted(tmp_path.iterdir()) == before
+    for part in ("m.manifest.json", "m.safetensors.index.json"):
+        save()
+        assert sorted(clean_chunks(tmp_path / part)) == before
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_whole_safetensors_stays(tmp_path: Path) -> None:
+    path = save_model_chunked({"w": torch.ones(3)}, tmp_path / "m.safetensors").path
+    assert clean_chunks(path) == ()
+    assert load_model_chunked(path)["w"].tolist() == [1, 1, 1]
+
+
 def test_the_manifest_names_the_checkpoint_too(chunked: SavedCheckpoint) -> None:
     assert chunked.manifest is not None
     assert len(clean_chunks(chunked.manifest)) == 4

@@ -26,11 +26,11 @@ import torch
 from checkpoints import load_model_chunked, save_model_chunked
 
 folder, before, after = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-path = folder / "best_model.pth"
+path, container = folder / sys.argv[4], sys.argv[5]
 
 def save(mark, size):
     model = {"a": {"w": torch.full((size,), mark)}, "b": {"w": torch.full((size,), mark)}}
-    save_model_chunked(model, path, 0.0625, announce=lambda message: None)
+    save_model_chunked(model, path, 0.0625, container=container, announce=lambda message: None)
 
 def die_at(step):
     count = 0
@@ -60,9 +60,13 @@ for step in range(1, 200):
     assert (marks, sizes) in (({1.0}, {before}), ({2.0}, {after})), (step, marks, sizes)
     litter = [p.name for p in folder.iterdir() if p.name.startswith(".")]
     assert not litter, (step, litter)
+    names = {p.name for p in folder.iterdir()}
+    chunks = {name for name in names if ".chunk_" in name}
     if loaded["a"]["w"][0] == 2.0:
-        chunks = len([p for p in folder.iterdir() if ".chunk_" in p.name])
-        assert (chunks > 0) == (folder / "best_model.manifest.json").exists(), step
+        rest = {"best_model.manifest.json"} if chunks else set()
+        rest |= {"best_model.safetensors.index.json"} if chunks and container != "pth" else set()
+        whole_or_placeholder = {path.name} if not chunks or path.suffix == ".pth" else set()
+        assert names == chunks | rest | whole_or_placeholder, (step, names)
     if os.waitstatus_to_exitcode(status) == 0:
         break
     assert os.waitstatus_to_exitcode(status) == 9, status
@@ -74,15 +78,25 @@ print(len(seen), int(seen.count(1.0)), int(seen.count(2.0)))
 @pytest.mark.integration
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize(
+    ("name", "container"),
+    [
+        ("best_model.pth", "pth"),
+        ("best_model.pth", "safetensors"),
+        ("best_model.safetensors", "safetensors"),
+    ],
+    ids=["pth", "pth of safetensors", "safetensors"],
+)
+@pytest.mark.parametrize(
     ("before", "after"),
     [(100, 40_000), (40_000, 100), (40_000, 20_000), (20_000, 40_000), (100, 200)],
     ids=["whole to chunks", "chunks to whole", "fewer chunks", "more chunks", "whole to whole"],
 )
 def test_death_at_any_step_leaves_the_old_or_the_new(
-    tmp_path: Path, before: int, after: int
+    tmp_path: Path, before: int, after: int, name: str, container: str
 ) -> None:
+    arguments = [str(tmp_path), str(before), str(after), name, container]
     done = subprocess.run(
-        [sys.executable, "-c", DIE_AT_EVERY_STEP, str(tmp_path), str(before), str(after)],
+        [sys.executable, "-c", DIE_AT_EVERY_STEP, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -104,19 +118,29 @@ mark = 1
 while True:
     model = {f"net{i}": {"w": torch.full((1 << 18,), float(mark))} for i in range(8)}
     model["mark"] = mark
-    save_model_chunked(model, Path(sys.argv[1]), 2, announce=lambda message: None)
+    save_model_chunked(
+        model, Path(sys.argv[1]), 2, container=sys.argv[2], announce=lambda message: None
+    )
     print(mark, flush=True)
     mark += 1
 """
 
 
 @pytest.mark.integration
-def test_twenty_kills_at_random_instants_lose_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "best_model.pth"
+@pytest.mark.parametrize(
+    ("name", "container", "kills"),
+    [("m.pth", "pth", 20), ("m.pth", "safetensors", 5), ("m.safetensors", "safetensors", 5)],
+)
+def test_kills_at_random_instants_lose_nothing(
+    tmp_path: Path, name: str, container: str, kills: int
+) -> None:
+    path = tmp_path / name
     instants = random.Random(5)  # noqa: S311  # nothing secret about it
-    for _ in range(20):
+    for _ in range(kills):
         with subprocess.Popen(
-            [sys.executable, "-c", SAVE_FOREVER, str(path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SAVE_FOREVER, str(path), container],
+            stdout=subprocess.PIPE,
+            text=True,
         ) as child:
             assert child.stdout is not None
             child.stdout.readline()  # one whole save has been reported

@@ -102,6 +102,10 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no checksum": (put("chunk_files", 0, "crc32", value="what"), "not hexadecimal"),
     "no version": (put("format_version", value="new"), "is not a version like '1.1'"),
     "tree": (put("tree", value=[]), "tree: expected dict"),
+    "container": (put("container", value="zip"), "'zip' is none of pth, safetensors"),
+    "container of no text": (put("container", value=[]), "container: [] is none of"),
+    "other container": (put("container", value="safetensors"), "keep its name"),
+    "suffix": (put("main_suffix", value="/x"), "'/x' is none of .pth, .safetensors"),
 }
 
 

@@ -1,6 +1,7 @@
 """The generator's wrappers compute what the network does, and nothing but."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from checkpoints import save_model_chunked
 from chunkport.errors import BadInputError
 from networks.gan import Discriminator, Generator
 from wrappers.gan_generator import SPEC, GeneratorForTflite, PlainGenerator, load_network
@@ -26,6 +28,25 @@ def test_wrappers_equal_the_network_in_float64(
     torch.testing.assert_close(
         wrapper(network)(latent=latent)["image"], expected, rtol=1e-11, atol=1e-11
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "cap_mb"), [("m.safetensors", 90), ("m.safetensors", 0.0625), ("m.pth", 0.0625)]
+)
+def test_the_generator_is_read_from_safetensors(
+    make_generator: MakeGenerator, tmp_path: Path, name: str, cap_mb: float
+) -> None:
+    network = make_generator(seed=1, width=2)
+    save_model_chunked(
+        network.state_dict(),
+        tmp_path / name,
+        cap_mb,
+        container="safetensors",
+        announce=lambda _message: None,
+    )
+    opened = SPEC.open_network(tmp_path / name)
+    for key, tensor in network.state_dict().items():
+        assert torch.equal(opened.state_dict()[key], tensor)
 
 
 @pytest.mark.parametrize("wrapper", [GeneratorForTflite, PlainGenerator])
