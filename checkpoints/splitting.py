@@ -2,13 +2,15 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from stat import S_IMODE
+from typing import Any
 
 from checkpoints.catalog import list_files
 from checkpoints.copying import OnBytes, first_difference, sources_in
 from checkpoints.journal import Commit, commit, locked, recover
-from checkpoints.layout import Layout, layout_to_write
+from checkpoints.layout import Container, Layout, layout_to_write
 from checkpoints.lazy import open_checkpoint
 from checkpoints.saving import SavedCheckpoint
 from checkpoints.streamed_writer import save_streamed
@@ -20,10 +22,11 @@ def split_in_place(
     path: Path,
     max_chunk_mb: float,
     *,
+    container: Container | None = None,
     on_bytes: OnBytes = lambda _count: None,
     announce: Callable[[str], None] = lambda _message: None,
 ) -> SavedCheckpoint:
-    """Put chunks of at most `max_chunk_mb` MiB in the place of the one file at `path`.
+    """Put chunks of at most `max_chunk_mb` MiB in the place of the one .pth at `path`.
 
     The chunks are written into a hidden folder beside it and read back, every byte held against the
     old file's, before one journalled step exchanges them. A process that dies before that step
@@ -37,15 +40,22 @@ def split_in_place(
             changed by somebody meanwhile.
         UsageError: it holds values that are not stored in chunks, or the folder or disk refuses.
     """
-    layout = layout_to_write(path)
+    layout, kind = layout_to_write(path, container)
     staging = staging_folder(layout)
     try:
         with locked(layout.folder, exclusive=True):
             recover(layout)
             shutil.rmtree(staging, ignore_errors=True)  # of an earlier attempt that was killed
             try:
-                saved = _split(layout, staging, max_chunk_mb, on_bytes, announce)
-                _exchange(layout, saved)
+                save_copy = partial(
+                    save_streamed,
+                    path=staging / layout.main_name,
+                    max_chunk_mb=max_chunk_mb,
+                    container=kind,
+                    announce=announce,
+                )
+                saved = _split(layout, save_copy, on_bytes)
+                _exchange(layout, saved, kind)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
@@ -67,13 +77,9 @@ def staging_folder(layout: Layout) -> Path:
 
 
 def _split(
-    layout: Layout,
-    staging: Path,
-    max_chunk_mb: float,
-    on_bytes: OnBytes,
-    announce: Callable[[str], None],
+    layout: Layout, save_copy: Callable[[Mapping[str, Any]], SavedCheckpoint], on_bytes: OnBytes
 ) -> SavedCheckpoint:
-    """Write the chunks into the staging folder, and prove that they hold what the file holds."""
+    """Write the chunks elsewhere, and prove that they hold what the file holds."""
     before = _stamp(layout.main)
     contents = read_torch_file(layout.main)
     if not isinstance(contents, Mapping):
@@ -81,8 +87,7 @@ def _split(
             f"{layout.main}: holds a {type(contents).__name__}, not a dictionary; save a state dict"
         )
     try:
-        sources = sources_in(contents, on_bytes)
-        saved = save_streamed(sources, staging / layout.main_name, max_chunk_mb, announce=announce)
+        saved = save_copy(sources_in(contents, on_bytes))
     except UsageError as error:
         raise UsageError(f"{layout.main}: stays as it is; {error}") from error
     different = first_difference(contents, open_checkpoint(saved.path).contents, on_bytes)
@@ -95,14 +100,14 @@ def _split(
     return saved
 
 
-def _exchange(layout: Layout, saved: SavedCheckpoint) -> None:
+def _exchange(layout: Layout, saved: SavedCheckpoint, container: Container) -> None:
     """Put the files of the staging folder in the place of the one file, readable by as many."""
     mode = S_IMODE(layout.main.stat().st_mode)
     for file in list_files(saved.path):
         file.chmod(mode)
         file.replace(layout.staged(file.name, saved.save_id))
     saved.path.parent.rmdir()
-    commit(layout, Commit(saved.save_id, len(saved.chunk_files)))
+    commit(layout, Commit(saved.save_id, len(saved.chunk_files), container, layout.main.suffix))
 
 
 def _stamp(file: Path) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from checkpoints.catalog import refuse_missing
+from checkpoints.forms import refuse_missing
 from checkpoints.layout import layout_of
 from chunkport.errors import BadInputError
 

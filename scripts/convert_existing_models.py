@@ -13,6 +13,7 @@ from scripts._output import Column, Output, megabytes
 
 if TYPE_CHECKING:
     from checkpoints.catalog import CheckpointSummary
+    from checkpoints.layout import Container
 
 _MIB = 1 << 20
 _CAP_MB = 90.0
@@ -28,9 +29,19 @@ _COLUMNS = (
 @chunkport_command("convert-existing-models")
 @click.argument("paths", nargs=-1, type=CHECKPOINT, metavar="[PATH]...")
 @click.option("--max-chunk-mb", type=float, default=_CAP_MB, help="The cap on every file, in MiB.")
+@click.option(
+    "--container",
+    type=click.Choice(["pth", "safetensors"]),
+    default="pth",
+    help="The kind of the chunks.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 def command(
-    output: Output, paths: tuple[Path, ...], max_chunk_mb: float, dry_run: bool
+    output: Output,
+    paths: tuple[Path, ...],
+    max_chunk_mb: float,
+    container: "Container",
+    dry_run: bool,
 ) -> int | None:
     """Put chunks in the place of every .pth at PATH that is larger than the cap.
 
@@ -54,7 +65,7 @@ def command(
             if dry_run:
                 row["status"] = "would convert"
                 continue
-            fault = _convert(row, max_chunk_mb, output, advance)
+            fault = _convert(row, max_chunk_mb, container, output, advance)
             refused += [fault] if fault else []
     shown = [{**row, "path": str(row["path"])} for row in rows]
     output.table("checkpoints", "checkpoints", _COLUMNS, shown)
@@ -63,7 +74,8 @@ def command(
     output.fact("converted", converted)
     output.fact("refused", faulty, f"{converted} converted, {faulty} refused")
     if due and dry_run:
-        output.next_step(f"chunkport convert-existing-models {_again(paths, max_chunk_mb)}".strip())
+        again = _again(paths, max_chunk_mb, container)
+        output.next_step(f"chunkport convert-existing-models {again}".strip())
     if any(isinstance(fault, UsageError) for fault in refused):
         return UsageError.exit_code
     return BadInputError.exit_code if faulty else None
@@ -100,7 +112,11 @@ def _reason_to_leave(summary: "CheckpointSummary", cap_bytes: int) -> str:
 
 
 def _convert(
-    row: dict[str, Any], max_chunk_mb: float, output: Output, advance: Callable[..., None]
+    row: dict[str, Any],
+    max_chunk_mb: float,
+    container: "Container",
+    output: Output,
+    advance: Callable[..., None],
 ) -> ChunkportError | None:
     """Convert one file and complete its row; what stood in the way, if anything did."""
     from checkpoints.splitting import split_in_place
@@ -109,6 +125,7 @@ def _convert(
         saved = split_in_place(
             row["path"],
             max_chunk_mb,
+            container=container,
             on_bytes=lambda count: advance(count / _MIB),
             announce=output.note,
         )
@@ -119,9 +136,10 @@ def _convert(
     return None
 
 
-def _again(paths: tuple[Path, ...], max_chunk_mb: float) -> str:
-    cap = [] if max_chunk_mb == _CAP_MB else ["--max-chunk-mb", f"{max_chunk_mb:g}"]
-    return shlex.join([*cap, *map(str, paths)])
+def _again(paths: tuple[Path, ...], max_chunk_mb: float, container: "Container") -> str:
+    flags = [] if max_chunk_mb == _CAP_MB else ["--max-chunk-mb", f"{max_chunk_mb:g}"]
+    flags += [] if container == "pth" else ["--container", container]
+    return shlex.join([*flags, *map(str, paths)])
 
 
 if __name__ == "__main__":

@@ -42,6 +42,18 @@ def test_chunks_take_the_place_of_the_file(large: Path, model: dict[str, Any]) -
     holds(large, model)
 
 
+def test_the_chunks_may_be_safetensors(large: Path, model: dict[str, Any]) -> None:
+    saved = split_in_place(large, CAP_MB, container="safetensors")
+    assert {file.suffix for file in saved.chunk_files} == {".safetensors"}
+    assert sorted(file.name for file in large.parent.iterdir()) == [
+        *(file.name for file in saved.chunk_files),
+        "large.manifest.json",
+        "large.pth",
+        "large.safetensors.index.json",
+    ]
+    holds(large, model)
+
+
 @pytest.mark.integration
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_any_step_the_file_or_all_chunks_are_there(
