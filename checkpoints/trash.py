@@ -105,6 +105,7 @@ def in_trash(folder: Path) -> tuple[TrashEntry, ...]:
                 found.append(entry)
         for doomed in (folder / TRASH).glob(f"{_DOOMED}*"):
             shutil.rmtree(doomed)
+        _tidy(folder / TRASH)
     return tuple(found)
 
 
@@ -144,7 +145,7 @@ def empty(entries: Sequence[TrashEntry]) -> None:
             doomed = entry.home / TRASH / f"{_DOOMED}{batch.name}-{number}"
             entry.place.rename(doomed)  # in one step, so that no half of one is ever restored
             shutil.rmtree(doomed)
-            _remove_if_empty(batch)
+            _tidy(batch.parent)
 
 
 def _finish(entry: TrashEntry) -> None:
@@ -167,7 +168,7 @@ def _finish(entry: TrashEntry) -> None:
             f"restored; what is left of it is in {entry.place}"
         )
     shutil.rmtree(entry.place)
-    _remove_if_empty(entry.place.parent)
+    _tidy(entry.home / TRASH)
 
 
 def _is_there(folder: Path, file: MovedFile) -> bool:
@@ -179,8 +180,9 @@ def _is_there(folder: Path, file: MovedFile) -> bool:
     return (stat.st_size, stat.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
 
 
-def _remove_if_empty(batch: Path) -> None:
-    for folder in (batch, batch.parent):
+def _tidy(trash: Path) -> None:
+    """Remove the batches that hold nothing any more, and the trash if it is empty."""
+    for folder in (*trash.glob("*"), trash):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
