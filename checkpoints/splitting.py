@@ -17,6 +17,9 @@ from checkpoints.streamed_writer import save_streamed
 from checkpoints.torch_file import read_torch_file
 from chunkport.errors import BadInputError, UsageError
 
+SPLITTING = ".splitting"
+"""How the name of the folder ends in which a file is being split."""
+
 
 def split_in_place(
     path: Path,
@@ -73,7 +76,7 @@ def split_in_place(
 
 def staging_folder(layout: Layout) -> Path:
     """Where the chunks are made; it is there only meanwhile, or after a process died."""
-    return layout.folder / f".{layout.main_name}.splitting"
+    return layout.folder / f".{layout.main_name}{SPLITTING}"
 
 
 def _split(

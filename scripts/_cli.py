@@ -18,6 +18,7 @@ from chunkport.errors import ChunkportError
 COMMANDS = {
     "train-gan": "scripts.train_gan",
     "convert-existing-models": "scripts.convert_existing_models",
+    "clean": "scripts.clean",
     "prune-models": "scripts.prune_models",
     "extract-detector-weights": "scripts.extract_detector_weights",
     "convert": "scripts.convert",
