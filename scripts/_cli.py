@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": "scripts.verify",
     "benchmark": "scripts.benchmark",
     "report": "scripts.report",
+    "export": "scripts.export",
     "doctor": "scripts.doctor",
 }
 EXIT_CODES = """\b
