@@ -10,34 +10,51 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from checkpoints.catalog import CheckpointSummary, describe, list_files
     from checkpoints.cleaning import clean_chunks
+    from checkpoints.inference_folder import (
+        InferenceModel,
+        read_inference_folder,
+        save_inference_folder,
+    )
     from checkpoints.lazy import Checkpoint, open_checkpoint
+    from checkpoints.manager import CheckpointManager
     from checkpoints.reader import load_model_chunked
+    from checkpoints.removal import remove_checkpoint
     from checkpoints.saving import SavedCheckpoint
     from checkpoints.streamed_writer import save_streamed
     from checkpoints.writer import save_model_chunked
 
 _HOMES = {
     "Checkpoint": "checkpoints.lazy",
+    "CheckpointManager": "checkpoints.manager",
     "CheckpointSummary": "checkpoints.catalog",
+    "InferenceModel": "checkpoints.inference_folder",
     "SavedCheckpoint": "checkpoints.saving",
     "clean_chunks": "checkpoints.cleaning",
     "describe": "checkpoints.catalog",
     "list_files": "checkpoints.catalog",
     "load_model_chunked": "checkpoints.reader",
     "open_checkpoint": "checkpoints.lazy",
+    "read_inference_folder": "checkpoints.inference_folder",
+    "remove_checkpoint": "checkpoints.removal",
+    "save_inference_folder": "checkpoints.inference_folder",
     "save_model_chunked": "checkpoints.writer",
     "save_streamed": "checkpoints.streamed_writer",
 }
 
 __all__ = [
     "Checkpoint",
+    "CheckpointManager",
     "CheckpointSummary",
+    "InferenceModel",
     "SavedCheckpoint",
     "clean_chunks",
     "describe",
     "list_files",
     "load_model_chunked",
     "open_checkpoint",
+    "read_inference_folder",
+    "remove_checkpoint",
+    "save_inference_folder",
     "save_model_chunked",
     "save_streamed",
 ]

@@ -4,8 +4,15 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from errno import ECANCELED
 from pathlib import Path
+from threading import Event
 from typing import IO
+
+ABANDONED: ContextVar[Event] = ContextVar("ABANDONED", default=Event())  # noqa: B039 - nobody sets this one
+"""Once this is set in the writer's context, nothing more is written: a save in a thread can be
+called off."""
 
 
 class CheckedFile:
@@ -25,12 +32,14 @@ class CheckedFile:
         """Write all of `data`.
 
         Raises:
-            OSError: the disk refuses; also kept in `failure`, for callers that hide it.
+            OSError: the disk refuses, or the save is `ABANDONED`; also kept in `failure`, for
+                callers that hide it.
         """
         if self._sums:
             self.crc32 = zlib.crc32(data, self.crc32)
         self.size_bytes += len(data)
         try:
+            _refuse_if_abandoned()
             return self._file.write(data)
         except OSError as error:
             self.failure = error
@@ -42,6 +51,11 @@ class CheckedFile:
 
     def close(self) -> None:
         """Nothing: whoever opened the file closes it."""
+
+
+def _refuse_if_abandoned() -> None:
+    if ABANDONED.get().is_set():
+        raise OSError(ECANCELED, os.strerror(ECANCELED))
 
 
 @contextmanager

@@ -4,6 +4,8 @@ A save writes every file under a staged name, then a journal beside them; the jo
 is the commit. After it the staged files are renamed into place, files of older saves are removed,
 and the journal goes last. A process that dies before the commit leaves the older checkpoint as it
 was, one that dies after it leaves a journal from which anyone can finish the work.
+
+A removal likewise: a mark beside the files says that they are to go, and goes last.
 """
 
 import json
@@ -105,8 +107,21 @@ def commit(layout: Layout, save: Commit) -> None:
     _roll_forward(layout, save)
 
 
+def remove(layout: Layout) -> None:
+    """Remove every file of the checkpoint, whole or in chunks. The caller holds the exclusive lock.
+
+    Raises:
+        BadInputError: the journal of an interrupted save cannot be read.
+        OSError: the folder cannot be written to.
+    """
+    recover(layout)
+    layout.removal.touch()
+    sync_folder(layout.folder)
+    recover(layout)
+
+
 def recover(layout: Layout) -> None:
-    """Finish a committed save, or remove what an unfinished one left.
+    """Finish a committed save or removal, or remove what an unfinished save left.
 
     The caller holds the exclusive lock.
 
@@ -119,11 +134,18 @@ def recover(layout: Layout) -> None:
         _roll_forward(layout, save)
     for path in layout.staged_files():
         path.unlink(missing_ok=True)
+    if layout.removal.exists():
+        index = [layout.index] if is_of_a_save(layout.index) else []
+        for path in (layout.main, layout.manifest, *index, *layout.chunk_files()):
+            path.unlink(missing_ok=True)
+        sync_folder(layout.folder)
+        layout.removal.unlink(missing_ok=True)
 
 
 def needs_recovery(layout: Layout) -> bool:
-    """Whether a save of this checkpoint is unfinished, or under way in another process."""
-    return layout.journal.exists() or bool(layout.staged_files())
+    """Whether a save or removal of it is unfinished, or under way in another process."""
+    unfinished = layout.journal.exists() or layout.removal.exists()
+    return unfinished or bool(layout.staged_files())
 
 
 def committed(layout: Layout) -> Commit | None:

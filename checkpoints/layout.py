@@ -67,6 +67,11 @@ class Layout:
         """Present only while a finished save is being moved into place."""
         return self.folder / f".{self.stem}.journal"
 
+    @property
+    def removal(self) -> Path:
+        """Present only while the checkpoint is being removed."""
+        return self.folder / f".{self.stem}.removal"
+
     def chunk_name(self, chunk_id: int, container: Container = "pth") -> str:
         """`best_model.chunk_000.pth` for chunk 0."""
         return f"{self.stem}.chunk_{chunk_id:03d}{SUFFIXES[container]}"

@@ -79,13 +79,15 @@ class PlannedChunk:
     slices: tuple[Slice, ...]
 
 
-def plan_chunks(items: Sequence[Item], cap_bytes: int) -> tuple[PlannedChunk, ...]:
+def plan_chunks(
+    items: Sequence[Item], cap_bytes: int, *, fill_gaps: bool = True
+) -> tuple[PlannedChunk, ...]:
     """Place every tensor so that no chunk file exceeds `cap_bytes`.
 
     A group that fits into one chunk gets one of its own. A larger group is packed best fit
     decreasing; tensors above the cap are first cut into full chunks, between rows where a row
-    fits and between elements otherwise. As soon as there are as many chunks as the bytes need,
-    tensors that fit nowhere are cut to fill the gaps. Tensors without elements need no place.
+    fits and between elements otherwise. With `fill_gaps`, as soon as there are as many chunks as
+    the bytes need, tensors that fit nowhere are cut too. Tensors without elements need no place.
     """
     groups: dict[str, list[int]] = {}
     for index, item in enumerate(items):
@@ -98,7 +100,10 @@ def plan_chunks(items: Sequence[Item], cap_bytes: int) -> tuple[PlannedChunk, ..
         if sum(_cost(items, piece) for piece in whole) <= room:
             chunks.append(PlannedChunk(group, tuple(whole)))
         else:
-            chunks += (PlannedChunk(group, pieces) for pieces in _pack(items, whole, room))
+            chunks += (
+                PlannedChunk(group, pieces)
+                for pieces in _pack(items, whole, room, fill_gaps=fill_gaps)
+            )
     return tuple(chunks)
 
 
@@ -107,7 +112,9 @@ def _cost(items: Sequence[Item], piece: Slice) -> int:
     return (piece.stop - piece.start) * item.item_size + item.overhead
 
 
-def _pack(items: Sequence[Item], whole: list[Slice], room: int) -> list[tuple[Slice, ...]]:
+def _pack(
+    items: Sequence[Item], whole: list[Slice], room: int, *, fill_gaps: bool
+) -> list[tuple[Slice, ...]]:
     pieces = [part for piece in whole for part in _cut(items, piece, room)]
     pieces.sort(key=lambda piece: (-_cost(items, piece), piece))
     fewest = -(-sum(_cost(items, piece) for piece in pieces) // room)
@@ -124,7 +131,8 @@ def _pack(items: Sequence[Item], whole: list[Slice], room: int) -> list[tuple[Sl
         if best < len(free):
             place(piece, best)
             continue
-        parts = _over_gaps(items, piece, free, room) if len(bins) >= fewest else ()
+        full = fill_gaps and len(bins) >= fewest
+        parts = _over_gaps(items, piece, free, room) if full else ()
         for part in parts:
             place(part, len(free) - 1)
         if not parts:

@@ -1,20 +1,29 @@
 """Which checkpoints of a folder may go, and why the others stay. Touches nothing."""
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from checkpoints.catalog import list_files
+from checkpoints.models_index import INDEX_NAME, write_index
+from checkpoints.retention import Ranking
 from checkpoints.survey import find_checkpoints
 from chunkport.errors import BadInputError, UsageError
 
-INDEX_NAME = "models_index.json"
 _KEPT_KINDS = ("best", "latest", "final")
 _DAY = 86_400
+_MALFORMED = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    UsageError,  # a mode that is none
+)
 
 
 @dataclass(frozen=True)
@@ -57,9 +66,11 @@ class Decision:
 class _Index:
     """What a folder's index says of its checkpoints, by their file names."""
 
-    kept: Mapping[str, str]
-    best: Sequence[str]
-    metadata: Mapping[str, str]
+    kept: Mapping[str, str] = field(default_factory=dict)
+    best: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    ranking: Ranking | None = None
+    pins: int = 0
 
 
 def decide(folder: Path, rules: Rules, now: float) -> tuple[Decision, ...]:
@@ -79,6 +90,25 @@ def decide(folder: Path, rules: Rules, now: float) -> tuple[Decision, ...]:
     found = [_examined(path, index, now) for path in places if not path.is_symlink()]
     found.sort(key=lambda one: one.age_days)
     return tuple(_judged(one, place, rules, index, links) for place, one in enumerate(found))
+
+
+def refresh_index(folder: Path, announce: Callable[[str], None]) -> None:
+    """Have the folder's models_index.json say what is there now, where it has one.
+
+    One with pins, which only a person can have set, is left as it is.
+
+    Raises:
+        BadInputError: it is damaged.
+        UsageError: the folder is not writable.
+    """
+    file = folder / INDEX_NAME
+    index = _read_index(file)
+    if not file.exists():
+        return
+    if index.pins:
+        announce(f"{file}: stays as it is, for it has pins; what was moved is still in it")
+        return
+    write_index(folder, index.ranking, announce)
 
 
 def _examined(path: Path, index: _Index, now: float) -> Decision:
@@ -131,10 +161,10 @@ def _read_index(file: Path) -> _Index:
         BadInputError: it is damaged.
     """
     if not file.exists():
-        return _Index({}, (), {})
+        return _Index()
     try:
         return _parsed(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    except _MALFORMED as error:
         reason = " ".join(str(error).split())[:200]
         raise BadInputError(
             f"{file}: damaged ({reason}), so what must stay is not known; mend it, or remove it to "
@@ -143,24 +173,35 @@ def _read_index(file: Path) -> _Index:
 
 
 def _parsed(document: Any) -> _Index:
-    kept: dict[str, str] = {}
-    metadata: dict[str, str] = {}
-    scores: dict[str, float] = {}
-    metric, sign = document.get("metric"), -1 if document.get("mode") == "min" else 1
-    for entry in document["models"]:
-        name = _bare(entry["file"] if "file" in entry else entry["path"])
-        if entry.get("pinned"):
-            kept[name] = "pinned"
-        elif entry.get("kind") in _KEPT_KINDS:
-            kept[name] = f"marked {entry['kind']}"
-        if entry.get("metadata"):
-            metadata[name] = _bare(entry["metadata"])
-        value = (entry.get("metrics") or {}).get(metric)
-        if value is not None and math.isfinite(value):
-            scores[name] = sign * value
+    entries = {_bare(entry.get("file") or entry["path"]): entry for entry in document["models"]}
+    kept = {
+        name: "pinned" if entry.get("pinned") else f"marked {entry['kind']}"
+        for name, entry in entries.items()
+        if entry.get("pinned") or entry.get("kind") in _KEPT_KINDS
+    }
     if document.get("best"):
         kept.setdefault(_bare(document["best"]), "marked best")
-    return _Index(kept, sorted(scores, key=lambda name: -scores[name]), metadata)
+    metric = document.get("metric")
+    ranking = Ranking(str(metric), document.get("mode", "max")) if metric else None
+    scored = []
+    if ranking:
+        keys = {
+            name: ranking.sort_key(entry.get("metrics") or {}) for name, entry in entries.items()
+        }
+        scored = sorted(
+            (name for name, (none, _) in keys.items() if not none), key=keys.__getitem__
+        )
+    return _Index(
+        kept=kept,
+        best=scored,
+        metadata={
+            name: _bare(entry["metadata"])
+            for name, entry in entries.items()
+            if entry.get("metadata")
+        },
+        ranking=ranking,
+        pins=sum(bool(entry.get("pinned")) for entry in entries.values()),
+    )
 
 
 def _bare(name: Any) -> str:

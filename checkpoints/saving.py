@@ -141,7 +141,8 @@ def _stage(
             "splitting..."
         )
     # a checkpoint without tensors is one chunk too, so that it is told from a whole file
-    plan = plan_chunks(items, cap_bytes) or (PlannedChunk("", ()),)
+    cuttable = contents.container == "pth"  # other loaders want whole tensors
+    plan = plan_chunks(items, cap_bytes, fill_gaps=cuttable) or (PlannedChunk("", ()),)
     return _stage_chunks(layout, save_id, contents, cap_bytes, plan)
 
 

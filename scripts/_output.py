@@ -1,13 +1,14 @@
 """What a command says: results on stdout, for people or as JSON; everything else on stderr."""
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+from chunkport.json_values import without_infinities
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,7 +113,7 @@ class Output:
 
     def document(self) -> dict[str, Any]:
         """Everything found so far, as the JSON document."""
-        found: dict[str, Any] = _without_infinities(self._document)
+        found: dict[str, Any] = without_infinities(self._document)
         return {"schema_version": SCHEMA_VERSION, "command": self.command, **found}
 
     def close(self) -> None:
@@ -127,17 +128,6 @@ class Output:
         if not console.is_terminal:  # a pipe has no width; tables must not be cut for it
             console.width = _PIPE_WIDTH
         return console
-
-
-def _without_infinities(value: Any) -> Any:
-    """The value with null for infinities and NaN, which JSON does not have."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _without_infinities(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_infinities(item) for item in value]
-    return value
 
 
 def megabytes(size_bytes: float | None) -> str:

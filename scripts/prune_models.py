@@ -72,7 +72,7 @@ def command(
     what a link stands for; the newest; what does not load. A checkpoint moves with all its chunks
     or not at all: a move that was killed is finished by the next call.
     """
-    from checkpoints.pruning import Rules, decide
+    from checkpoints.pruning import Rules, decide, refresh_index
     from checkpoints.trash import discard, in_trash
 
     if apply + restore + empty_trash > 1:
@@ -81,12 +81,14 @@ def command(
     trash = in_trash(folder)
     if restore or empty_trash:
         _turn_over(output, trash, restore=restore)
+        refresh_index(folder, output.note)
         return
     due = [one for one in decided if not one.kept_because]
     if apply:
         batch = _new_batch(trash)
         for one in due:
             discard(one.path, one.files, batch)
+        refresh_index(folder, output.note)
     output.table(
         "checkpoints", str(folder), _DECIDED, [_row(one, applied=apply) for one in decided]
     )

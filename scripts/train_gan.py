@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -43,6 +43,22 @@ _COLUMNS = (
 @click.option("--seed", type=int, help="Of the weights, the order and the drawn pictures.")
 @click.option("--resume", type=CHECKPOINT, help="Go on from this checkpoint.")
 @click.option("--max-chunk-mb", type=float, help="Largest file of a checkpoint, in MiB.")
+@click.option("--save-every", type=int, default=10, help="Epochs between checkpoints that stay.")
+@click.option("--save-every-steps", type=int, help="Steps between checkpoints within epochs.")
+@click.option("--keep-top-k", type=int, default=3, help="How many of the latter stay: the best.")
+@click.option(
+    "--metric",
+    type=click.Choice(["d-fake", "d-loss", "g-loss"]),
+    default="d-fake",
+    help="What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["max", "min"]),
+    help="Whether more or less of the metric is better; each has its own.",
+    show_default=False,
+)
+@click.option("--background-save", is_flag=True, help="Write checkpoints while training goes on.")
 @click.option("--num-threads", type=click.IntRange(min=1), help="Of PyTorch.")
 def command(
     output: Output,
@@ -57,17 +73,26 @@ def command(
     seed: int | None,
     resume: Path | None,
     max_chunk_mb: float | None,
+    save_every: int,
+    save_every_steps: int | None,
+    keep_top_k: int,
+    metric: str,
+    mode: Literal["max", "min"] | None,
+    background_save: bool,
     num_threads: int | None,
 ) -> None:
     """Train the GAN of 128x128 grayscale fruit.
 
     After every epoch models/latest_model.pth is replaced, in chunks where it is above the cap;
-    training can be stopped at any time and resumed to the same result.
+    training can be stopped at any time and resumed to the same result. best_model.pth,
+    final_gan.pth and checkpoint_epoch_010.pth, ... are whole checkpoints too; models_index.json
+    lists them, and inference/ holds the best and the final generator for use.
     """
     import torch
 
     from train.gan import train_gan
     from train.gan_config import PROFILES
+    from train.gan_saving import Saving
     from train.images import load_images
 
     if num_threads:
@@ -81,6 +106,15 @@ def command(
         noise_dim=noise_dim,
         width=width,
         seed=seed,
+    )
+    saving = Saving(
+        max_chunk_mb=chosen.max_chunk_mb if max_chunk_mb is None else max_chunk_mb,
+        every_epochs=save_every,
+        every_steps=save_every_steps,
+        keep_top_k=keep_top_k,
+        metric=metric,
+        mode=mode,
+        background=background_save,
     )
     folder = data_dir or output_dir / "preprocessed_images"
     if data_dir is None and not folder.exists():
@@ -100,14 +134,15 @@ def command(
         def announce(message: str) -> None:
             if message not in announced:  # the same at every epoch
                 announced.add(message)
-                output.note(message)
+                warning = message.removeprefix("Warning: ")
+                (output.note if warning == message else output.warn)(warning)
 
         result = train_gan(
             images,
             config,
             output_dir,
             resume=resume,
-            max_chunk_mb=max_chunk_mb or chosen.max_chunk_mb,
+            saving=saving,
             device="cuda" if torch.cuda.is_available() else "cpu",
             on_epoch=on_epoch,
             on_batch=on_batch,
@@ -115,6 +150,11 @@ def command(
         )
     output.table("epochs", "Training", _COLUMNS, rows)
     output.fact("checkpoint", str(result.checkpoint), f"Checkpoint: {result.checkpoint}")
+    best = None if result.best is None else str(result.best)
+    none = f"No best checkpoint: no epoch met the conditions of {metric}."
+    output.fact("best_checkpoint", best, none if best is None else f"Best by {metric}: {best}")
+    folders = [str(path) for path in result.inference_folders]
+    output.fact("inference_folders", folders, f"Generators for use: {', '.join(folders)}")
     progress = str(output_dir / "training_progress")
     output.fact("training_progress", progress, f"Pictures after each epoch: {progress}")
     output.next_step(

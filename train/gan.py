@@ -1,25 +1,28 @@
 """The GAN's training: two alternating steps, a checkpoint after every epoch, exact resume."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
 
+from checkpoints.random_state import capture_torch_state, restore_torch_state
 from chunkport.errors import ChunkportError, UsageError
-from chunkport.files import make_folder
+from train.gan_checkpoint import load_state
 from train.gan_config import GanConfig
+from train.gan_release import release
+from train.gan_saving import GanCheckpoints, Saving
 from train.gan_state import (
     HISTORY_KEYS,
     GanState,
+    StepReport,
     derived_seed,
-    load_state,
+    mean_report,
     new_state,
-    save_state,
     shipped_generator,
 )
+from train.gan_step import train_step
 from train.images import to_unit_range
 from train.samples import write_grid
 
@@ -30,16 +33,6 @@ class DivergedError(ChunkportError):
     """A loss or weight is no longer a number; the epoch before left a good checkpoint."""
 
     exit_code = 1
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """Losses of one pair of steps, and the discriminator's mean answers (0 fake to 1 real)."""
-
-    d_loss: float
-    g_loss: float
-    d_real: float
-    d_fake: float
 
 
 @dataclass(frozen=True)
@@ -66,57 +59,30 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a finished run leaves: its checkpoint and the history of `HISTORY_KEYS` by epoch."""
+    """What a finished run leaves.
+
+    Attributes:
+        checkpoint: the latest.
+        best: the best by the run's criterion; None where no epoch met its conditions.
+        final: the state after the last epoch.
+        inference_folders: for use, of the best and the final generator.
+        epochs: behind it.
+        history: of `HISTORY_KEYS`, by epoch.
+    """
 
     checkpoint: Path
+    best: Path | None
+    final: Path
+    inference_folders: tuple[Path, ...]
     epochs: int
     history: dict[str, tuple[float, ...]]
 
 
-def _discriminator_step(
-    state: GanState, real: torch.Tensor, fake: torch.Tensor
-) -> tuple[float, float, float]:
-    """Teach the discriminator to tell `real` from `fake`: its loss, D(real), D(fake)."""
-    state.optimizer_d.zero_grad()
-    on_real, on_fake = state.discriminator(real), state.discriminator(fake.detach())
-    wanted = torch.full_like(on_real, state.config.real_label)
-    loss = binary_cross_entropy_with_logits(on_real, wanted)
-    loss = loss + binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
-    torch.autograd.backward(loss)
-    state.optimizer_d.step()
-    return loss.item(), on_real.sigmoid().mean().item(), on_fake.sigmoid().mean().item()
-
-
-def _generator_step(state: GanState, fake: torch.Tensor) -> float:
-    """Teach the generator to have `fake` taken for real: its loss."""
-    state.optimizer_g.zero_grad()
-    # The discriminator's own gradients are not needed here, and cost a third of the step.
-    state.discriminator.requires_grad_(requires_grad=False)
-    logit = state.discriminator(fake)
-    loss = binary_cross_entropy_with_logits(logit, torch.ones_like(logit))
-    torch.autograd.backward(loss)
-    state.discriminator.requires_grad_(requires_grad=True)
-    state.optimizer_g.step()
-    return loss.item()
-
-
-def _step(state: GanState, real: torch.Tensor) -> StepReport:
-    """Both steps on one batch; the generator's step reuses the images of the other one."""
-    latent = torch.randn(len(real), state.config.noise_dim, device=real.device)
-    fake = state.generator(latent)
-    d_loss, d_real, d_fake = _discriminator_step(state, real, fake)
-    g_loss = _generator_step(state, fake)
-    state.average.update_parameters(state.generator)
-    return StepReport(d_loss, g_loss, d_real, d_fake)
-
-
-def _batches(images: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
-    """The images in random order, in float; an incomplete last batch is left out."""
+def _order(images: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """The images' numbers in random order, by batch; an incomplete last batch is left out."""
     order = torch.randperm(len(images)).to(images.device)
-    for start in range(0, len(images), size):
-        chosen = order[start : start + size]
-        if len(chosen) == min(size, len(images)):
-            yield to_unit_range(images[chosen])
+    batches = (order[start : start + size] for start in range(0, len(images), size))
+    return [chosen for chosen in batches if len(chosen) == min(size, len(images))]
 
 
 def _divergence(epoch: int, what: str) -> str:
@@ -124,31 +90,50 @@ def _divergence(epoch: int, what: str) -> str:
     return f"epoch {epoch}: {what} is no longer a number; {remedy} with a lower learning rate"
 
 
-def _train_epoch(
-    state: GanState, images: torch.Tensor, on_batch: Callable[[BatchReport], None] | None
-) -> StepReport:
-    """One pass over the images; returns the means. Random numbers depend on the epoch alone."""
-    config, epoch = state.config, state.epoch + 1
-    batches = max(1, len(images) // config.batch_size)
-    steps = []
-    with torch.random.fork_rng():
-        torch.manual_seed(derived_seed(config.seed, "epoch", epoch))
-        for batch, real in enumerate(_batches(images, config.batch_size), start=1):
-            step = _step(state, real)
-            if not (math.isfinite(step.d_loss) and math.isfinite(step.g_loss)):
-                raise DivergedError(_divergence(epoch, f"the loss of batch {batch}"))
-            steps.append(step)
-            if on_batch is not None:
-                on_batch(BatchReport(epoch, config.epochs, batch, batches, step))
+def _refuse_broken_weights(state: GanState, epoch: int, last: str) -> None:
     weights = (*state.generator.parameters(), *state.discriminator.parameters())
     if not all(bool(weight.isfinite().all()) for weight in weights):
-        raise DivergedError(_divergence(epoch, "a weight after the last batch"))
-    return StepReport(
-        d_loss=math.fsum(step.d_loss for step in steps) / len(steps),
-        g_loss=math.fsum(step.g_loss for step in steps) / len(steps),
-        d_real=math.fsum(step.d_real for step in steps) / len(steps),
-        d_fake=math.fsum(step.d_fake for step in steps) / len(steps),
-    )
+        raise DivergedError(_divergence(epoch, f"a weight after {last}"))
+
+
+def _train_epoch(
+    state: GanState,
+    images: torch.Tensor,
+    saved: GanCheckpoints,
+    on_batch: Callable[[BatchReport], None] | None,
+    announce: Callable[[str], None],
+) -> StepReport:
+    """One pass over the images, or the rest of one; returns the means of all of it.
+
+    Random numbers depend on the epoch alone, so an epoch taken up again draws its order anew, and
+    goes on with the numbers after it from where it was left.
+    """
+    config, epoch = state.config, state.epoch + 1
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(config.seed, "epoch", epoch))
+        order = _order(images, config.batch_size)
+        if state.epoch_steps and state.random_state is not None:
+            restore_torch_state(state.random_state, announce)
+        for chosen in order[len(state.epoch_steps) :]:
+            step = train_step(state, to_unit_range(images[chosen]))
+            batch = len(state.epoch_steps) + 1
+            if not (math.isfinite(step.d_loss) and math.isfinite(step.g_loss)):
+                raise DivergedError(_divergence(epoch, f"the loss of batch {batch}"))
+            state.epoch_steps.append(step)
+            state.step += 1
+            if saved.step_is_due(state):
+                _refuse_broken_weights(state, epoch, f"batch {batch}")
+                state.random_state = capture_torch_state()
+                saved.save_step(state, shipped_generator(state))
+            if on_batch is not None:
+                on_batch(BatchReport(epoch, config.epochs, batch, len(order), step))
+        state.random_state = capture_torch_state()
+    _refuse_broken_weights(state, epoch, "the last batch")
+    mean = mean_report(state.epoch_steps)
+    for key, value in zip(HISTORY_KEYS, astuple(mean), strict=True):
+        state.history[key].append(value)
+    state.epoch_steps = []
+    return mean
 
 
 def _say_nothing(_message: str) -> None:
@@ -161,17 +146,19 @@ def train_gan(
     output_folder: Path,
     *,
     resume: Path | None = None,
-    max_chunk_mb: float = 90,
+    saving: Saving | None = None,
     device: str = "cpu",
     on_epoch: Callable[[EpochReport], None] | None = None,
     on_batch: Callable[[BatchReport], None] | None = None,
-    announce: Callable[[str], None] | None = None,
+    announce: Callable[[str], None] = _say_nothing,
 ) -> TrainingResult:
     """Train on `images` (N, 1, 128, 128) uint8 up to `config.epochs` epochs in all.
 
-    After every epoch `output_folder/models/latest_model.pth` is replaced; a run that is stopped
-    at any time goes on from there with `resume`, and ends with the same weights as one that was
-    not. `announce` hears what is said about chunks. Pictures of fixed latents go to
+    After every epoch `output_folder/models/latest_model.pth` is replaced, and beside it whatever
+    `saving` asks for; a run that is stopped at any time goes on from any of its checkpoints with
+    `resume`, and ends with the same weights as one that was not. At the end the generators of
+    `best_model.pth` and `final_gan.pth` are put into folders of `models/inference/`. `announce`
+    hears what is said about saving. Pictures of fixed latents go to
     `output_folder/training_progress/`.
 
     Raises:
@@ -183,31 +170,36 @@ def train_gan(
     """
     if len(images) < 2:  # noqa: PLR2004 - batch normalisation of one image is undefined
         raise UsageError(f"too few images to train on ({len(images)}); give at least 2")
-    state = new_state(config, device) if resume is None else load_state(resume, config, device)
+    state = new_state(config, device)
+    if resume is not None:
+        state = load_state(resume, config, device, announce)
     if state.epoch >= config.epochs:
         raise UsageError(
             f"{resume}: has {state.epoch} epochs behind it already; ask for more than that"
         )
-    checkpoint = output_folder / "models" / "latest_model.pth"
-    make_folder(checkpoint.parent)
+    saving = saving or Saving()
     source = torch.Generator().manual_seed(derived_seed(config.seed, "samples"))
     latents = torch.randn(_SAMPLES, config.noise_dim, generator=source).to(device)
     images = images.to(device)
-    while state.epoch < config.epochs:
-        state.generator.train()
-        state.discriminator.train()
-        mean = _train_epoch(state, images, on_batch)
-        for key, value in zip(
-            HISTORY_KEYS, (mean.d_loss, mean.g_loss, mean.d_real, mean.d_fake), strict=True
-        ):
-            state.history[key].append(value)
-        shipped = shipped_generator(state)
-        save_state(state, shipped, checkpoint, max_chunk_mb, announce or _say_nothing)
-        sample = None
-        if state.epoch in (1, config.epochs) or state.epoch % config.sample_every == 0:
-            sample = output_folder / "training_progress" / f"epoch_{state.epoch:03d}.png"
-            write_grid(shipped, latents, sample)
-        if on_epoch is not None:
-            on_epoch(EpochReport(state.epoch, config.epochs, mean, checkpoint, sample))
+    with GanCheckpoints(output_folder / "models", saving, state, announce) as saved:
+        while state.epoch < config.epochs:
+            state.generator.train()
+            state.discriminator.train()
+            mean = _train_epoch(state, images, saved, on_batch, announce)
+            shipped = shipped_generator(state)
+            saved.save_epoch(state, shipped)
+            sample = None
+            if state.epoch in (1, config.epochs) or state.epoch % config.sample_every == 0:
+                sample = output_folder / "training_progress" / f"epoch_{state.epoch:03d}.png"
+                write_grid(shipped, latents, sample)
+            if on_epoch is not None:
+                on_epoch(EpochReport(state.epoch, config.epochs, mean, saved.latest, sample))
     history = {key: tuple(values) for key, values in state.history.items()}
-    return TrainingResult(checkpoint, state.epoch, history)
+    return TrainingResult(
+        checkpoint=saved.latest,
+        best=saved.best,
+        final=saved.final,
+        inference_folders=release(saved.best, saved.final, saving.max_chunk_mb, announce),
+        epochs=state.epoch,
+        history=history,
+    )

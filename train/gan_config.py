@@ -7,6 +7,9 @@ from typing import Any
 from chunkport.errors import BadInputError, UsageError
 from networks.gan import NOISE_DIM, WIDTH
 
+MAY_CHANGE = frozenset({"epochs", "sample_every", "learning_rate", "discriminator_rate"})
+"""What a run may be told anew when it is resumed."""
+
 
 @dataclass(frozen=True)
 class GanConfig:

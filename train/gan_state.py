@@ -1,17 +1,15 @@
-"""All that a GAN training run carries from one epoch to the next, in memory and on disk."""
+"""All that a GAN training run carries from one step to the next."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
-from checkpoints import load_model_chunked, save_model_chunked
-from chunkport.errors import BadInputError, UsageError
 from networks.gan import WIDTH, Discriminator, Generator
 from train.gan_config import GanConfig
 
@@ -19,14 +17,30 @@ _INITIAL_STD = 0.02
 _STATISTICS_BATCHES = 8
 _STATISTICS_BATCH_SIZE = 64
 HISTORY_KEYS = ("D_loss", "G_loss", "D_real", "D_fake")
+"""What the values of a `StepReport` are called in checkpoints, in its order."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Losses of one pair of steps, and the discriminator's mean answers (0 fake to 1 real)."""
+
+    d_loss: float
+    g_loss: float
+    d_real: float
+    d_fake: float
 
 
 @dataclass
 class GanState:
     """The two networks, their optimisers, the generator's average and the history so far.
 
-    `history` holds one mean per epoch under each of `HISTORY_KEYS`; its length is the number of
-    epochs behind the state.
+    Attributes:
+        config: what the run was told.
+        history: one mean per epoch under each of `HISTORY_KEYS`; its length is the number of
+            epochs behind the state.
+        step: pairs of steps behind it, over all epochs.
+        epoch_steps: those of the epoch that is under way.
+        random_state: PyTorch's random states after the last of them; None before the first.
     """
 
     config: GanConfig
@@ -36,11 +50,24 @@ class GanState:
     optimizer_g: torch.optim.Adam
     optimizer_d: torch.optim.Adam
     history: dict[str, list[float]]
+    step: int = 0
+    epoch_steps: list[StepReport] = field(default_factory=list)
+    random_state: dict[str, Any] | None = None
 
     @property
     def epoch(self) -> int:
         """Epochs done."""
         return len(self.history["D_loss"])
+
+
+def mean_report(steps: Sequence[StepReport]) -> StepReport:
+    """The mean of at least one step."""
+    return StepReport(
+        d_loss=math.fsum(step.d_loss for step in steps) / len(steps),
+        g_loss=math.fsum(step.g_loss for step in steps) / len(steps),
+        d_real=math.fsum(step.d_real for step in steps) / len(steps),
+        d_fake=math.fsum(step.d_fake for step in steps) / len(steps),
+    )
 
 
 def derived_seed(seed: int, purpose: str, epoch: int = 0) -> int:
@@ -129,84 +156,3 @@ def shipped_generator(state: GanState) -> Generator:
     generator = average.module
     assert isinstance(generator, Generator)
     return generator
-
-
-def save_state(
-    state: GanState,
-    shipped: Generator,
-    path: Path,
-    max_chunk_mb: float,
-    announce: Callable[[str], None],
-) -> None:
-    """Write the checkpoint: what `generate` and `convert` read, and all that a resume needs.
-
-    `generator_state_dict` is `shipped`, the generator meant for use. Where that is an average,
-    the weights that training goes on from are beside it, under `generator_raw_state_dict`.
-    """
-    values: dict[str, Any] = {
-        "epoch": state.epoch,
-        "noise_dim": state.config.noise_dim,
-        "width": state.config.width,
-        "config": state.config.as_dict(),
-        "history": {key: list(values) for key, values in state.history.items()},
-        "generator_state_dict": dict(shipped.state_dict()),
-        "discriminator_state_dict": dict(state.discriminator.state_dict()),
-        "optimizer_G_state_dict": state.optimizer_g.state_dict(),
-        "optimizer_D_state_dict": state.optimizer_d.state_dict(),
-    }
-    if state.config.average_decay > 0:
-        values["generator_raw_state_dict"] = dict(state.generator.state_dict())
-        values["averaged_steps"] = int(state.average.n_averaged)
-    save_model_chunked(values, path, max_chunk_mb, announce=announce)
-
-
-def load_state(path: Path, config: GanConfig, device: str = "cpu") -> GanState:
-    """The state that `save_state` wrote, ready to go on under `config`.
-
-    Raises:
-        BadInputError: the file is damaged or is not a GAN training checkpoint.
-        UsageError: it was trained under another config; only the number of epochs, the learning
-            rates and how often a picture is written may change on the way.
-    """
-    values = load_model_chunked(path, device=device)
-    _check_config(path, values, config)
-    state = new_state(config, device)
-    averaged = config.average_decay > 0
-    raw = "generator_raw_state_dict" if averaged else "generator_state_dict"
-    try:
-        state.generator.load_state_dict(values[raw])
-        state.discriminator.load_state_dict(values["discriminator_state_dict"])
-        state.optimizer_g.load_state_dict(values["optimizer_G_state_dict"])
-        state.optimizer_d.load_state_dict(values["optimizer_D_state_dict"])
-        _set_rate(state.optimizer_g, config.learning_rate)
-        _set_rate(state.optimizer_d, config.discriminator_rate)
-        if averaged:
-            state.average.module.load_state_dict(values["generator_state_dict"])
-            state.average.n_averaged.fill_(values["averaged_steps"])
-        state.history = {key: [float(v) for v in values["history"][key]] for key in HISTORY_KEYS}
-    except KeyError as error:
-        raise BadInputError(f"{path}: has no {error}; resume from a training checkpoint") from error
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise BadInputError(f"{path}: does not fit the network ({reason}); train anew") from error
-    return state
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Put a learning rate in place of the one that came with the optimiser's restored state."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _check_config(path: Path, values: Mapping[str, Any], config: GanConfig) -> None:
-    if not isinstance(values.get("config"), Mapping):
-        raise BadInputError(f"{path}: has no config; resume from a training checkpoint")
-    before, now = GanConfig.from_dict(values["config"]).as_dict(), config.as_dict()
-    free = {"epochs", "sample_every", "learning_rate", "discriminator_rate"}
-    changed = [
-        f"{name} {before[name]} became {now[name]}"
-        for name in now
-        if name not in free and before[name] != now[name]
-    ]
-    if changed:
-        raise UsageError(f"{path}: {'; '.join(changed)}; resume with the values of that run")

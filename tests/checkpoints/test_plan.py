@@ -103,6 +103,7 @@ def test_gaps_are_filled_between_rows_only() -> None:
     plan = plan_chunks(tensors, CAP)
     assert len(plan) == 6
     assert all(part.start % 90 == 0 for chunk in plan for part in chunk.slices)
+    assert len(plan_chunks(tensors, CAP, fill_gaps=False)) == 9
 
 
 def _size_written_by_torch(tensors: list[Item], chunk: PlannedChunk) -> int:

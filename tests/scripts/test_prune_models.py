@@ -10,6 +10,8 @@ import torch
 from click.testing import CliRunner
 
 from checkpoints import load_model_chunked, save_model_chunked
+from checkpoints.models_index import write_index
+from checkpoints.retention import Ranking
 from chunkport.errors import UsageError
 from scripts.prune_models import command
 
@@ -94,6 +96,30 @@ def test_the_last_batch_comes_back_first(models: Path) -> None:
         ["checkpoint_epoch_0.pth"],
         [],
     ]
+
+
+def test_the_index_says_what_is_there(models: Path) -> None:
+    def listed() -> list[str]:
+        index = json.loads((models / "models_index.json").read_text())
+        assert index["metric"] == "loss"
+        return [entry["file"] for entry in index["models"]]
+
+    write_index(models, Ranking("loss", "min"), print)
+    before = listed()
+    assert len(before) == 6
+    run(models, "--apply")
+    assert set(before) - set(listed()) == {"checkpoint_epoch_0.pth", "checkpoint_epoch_1.pth"}
+    run(models, "--restore")
+    assert listed() == before
+
+
+def test_an_index_with_pins_is_left_as_it_is(models: Path) -> None:
+    pinned = {"models": [{"file": "checkpoint_epoch_0.pth", "pinned": True}]}
+    (models / "models_index.json").write_text(json.dumps(pinned))
+    found = run(models, "--apply")
+    assert statuses(found)["checkpoint_epoch_0"] == "stays"
+    assert statuses(found)["checkpoint_epoch_1"] == "moved"
+    assert json.loads((models / "models_index.json").read_text()) == pinned
 
 
 def test_pins_stay(models: Path) -> None:

@@ -1,58 +1,24 @@
 """Training runs end to end, small ones: what they leave, how they stop and how they go on."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from checkpoints import load_model_chunked
-from chunkport.errors import BadInputError, ChunkportError, UsageError
+from chunkport.errors import ChunkportError, UsageError
 from networks.gan import Discriminator, Generator
-from train.fruits import render_fruit
 from train.gan import BatchReport, DivergedError, EpochReport, train_gan
 from train.gan_config import GanConfig
+from train.gan_saving import Saving
 from train.gan_state import HISTORY_KEYS, derived_seed
 
 TINY = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
-
-
-@pytest.fixture(scope="module")
-def images() -> torch.Tensor:
-    return torch.from_numpy(np.stack([render_fruit("Pear", seed) for seed in range(10)]))[:, None]
-
-
-class StopError(Exception):
-    """Somebody pressed Ctrl+C."""
-
-
-def stop_after(epoch: int) -> Any:
-    def on_epoch(report: EpochReport) -> None:
-        if report.epoch == epoch:
-            raise StopError
-
-    return on_epoch
-
-
-def assert_same(a: Any, b: Any, where: str = "") -> None:
-    """Equality of checkpoints, tensors bit by bit."""
-    assert type(a) is type(b), where
-    if isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            assert_same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list):
-        assert len(a) == len(b), where
-        for index, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_same(x, y, f"{where}/{index}")
-    elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    else:
-        assert a == b, where
 
 
 def test_a_run_leaves_a_checkpoint_that_the_networks_load(
@@ -100,33 +66,14 @@ def test_the_checkpoint_is_chunked_where_the_cap_asks_for_it(
 ) -> None:
     said: list[str] = []
     config = replace(TINY, epochs=1)
-    result = train_gan(images, config, tmp_path, max_chunk_mb=0.125, announce=said.append)
+    result = train_gan(
+        images, config, tmp_path, saving=Saving(max_chunk_mb=0.125), announce=said.append
+    )
     chunks = sorted(result.checkpoint.parent.glob("latest_model.chunk_*.pth"))
     assert len(chunks) > 1
     assert all(chunk.stat().st_size <= 0.125 * 2**20 for chunk in chunks)
     assert load_model_chunked(result.checkpoint)["epoch"] == 1
     assert any("[CHUNKED]" in line for line in said)
-
-
-def test_a_stopped_run_goes_on_to_the_same_bits(images: torch.Tensor, tmp_path: Path) -> None:
-    whole = train_gan(images, replace(TINY, epochs=3), tmp_path / "whole")
-    config = replace(TINY, epochs=3)
-    with pytest.raises(StopError):
-        train_gan(images, config, tmp_path / "stopped", on_epoch=stop_after(1))
-    torch.rand(17)  # whatever else drew random numbers must not matter
-    latest = tmp_path / "stopped" / "models" / "latest_model.pth"
-    assert load_model_chunked(latest)["epoch"] == 1
-    resumed = train_gan(images, config, tmp_path / "stopped", resume=latest)
-
-    assert_same(load_model_chunked(whole.checkpoint), load_model_chunked(resumed.checkpoint))
-    assert resumed.history == whole.history
-
-
-def test_more_epochs_can_be_asked_for_later(images: torch.Tensor, tmp_path: Path) -> None:
-    whole = train_gan(images, TINY, tmp_path / "whole")
-    first = train_gan(images, replace(TINY, epochs=1), tmp_path / "parts")
-    second = train_gan(images, TINY, tmp_path / "parts", resume=first.checkpoint)
-    assert_same(load_model_chunked(whole.checkpoint), load_model_chunked(second.checkpoint))
 
 
 def test_training_leaves_the_callers_random_numbers_alone(
@@ -176,7 +123,7 @@ def test_the_average_ships_with_statistics_that_fit_it(
 
 
 def test_without_an_average_the_trained_generator_ships(
-    images: torch.Tensor, tmp_path: Path
+    images: torch.Tensor, tmp_path: Path, assert_same: Callable[[Any, Any], None]
 ) -> None:
     config = replace(TINY, average_decay=0.0)
     whole = train_gan(images, config, tmp_path / "whole")
@@ -188,7 +135,7 @@ def test_without_an_average_the_trained_generator_ships(
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
-    images: torch.Tensor, tmp_path: Path
+    images: torch.Tensor, tmp_path: Path, assert_same: Callable[[Any, Any], None]
 ) -> None:
     first = train_gan(images, replace(TINY, epochs=1), tmp_path)
     before = load_model_chunked(first.checkpoint)
@@ -207,9 +154,10 @@ def test_weights_broken_by_the_last_step_are_not_saved(
 ) -> None:
     """One batch an epoch: the loss is still a number when the step that follows it is not."""
     wild = replace(TINY, learning_rate=math.inf)
-    with pytest.raises(DivergedError, match="epoch 1: a weight after the last batch is no longer"):
-        train_gan(images[:4], wild, tmp_path)
-    assert list((tmp_path / "models").iterdir()) == []
+    for saving, last in ((Saving(), "the last batch"), (Saving(every_steps=1), "batch 1")):
+        with pytest.raises(DivergedError, match=f"epoch 1: a weight after {last} is no longer"):
+            train_gan(images[:4], wild, tmp_path, saving=saving)
+        assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_a_run_that_diverged_goes_on_with_a_lower_rate(
@@ -222,24 +170,6 @@ def test_a_run_that_diverged_goes_on_with_a_lower_rate(
     )
     assert saved["optimizer_G_state_dict"]["param_groups"][0]["lr"] == 1e-5
     assert saved["optimizer_D_state_dict"]["param_groups"][0]["lr"] == 2e-5
-
-
-def test_resuming_under_another_config_is_refused(images: torch.Tensor, tmp_path: Path) -> None:
-    first = train_gan(images, replace(TINY, epochs=1), tmp_path)
-    with pytest.raises(UsageError, match="width 2 became 8; resume with the values of that run"):
-        train_gan(images, replace(TINY, width=8), tmp_path, resume=first.checkpoint)
-    with pytest.raises(UsageError, match="has 1 epochs behind it already"):
-        train_gan(images, replace(TINY, epochs=1), tmp_path, resume=first.checkpoint)
-
-
-def test_resuming_from_something_else_is_refused(images: torch.Tensor, tmp_path: Path) -> None:
-    other = tmp_path / "other.pth"
-    torch.save({"model": torch.zeros(3)}, other)
-    with pytest.raises(BadInputError, match=r"other\.pth: has no config; resume from a training"):
-        train_gan(images, TINY, tmp_path, resume=other)
-    torch.save({"config": TINY.as_dict()}, other)
-    with pytest.raises(BadInputError, match=r"other\.pth: has no 'generator_raw_state_dict'"):
-        train_gan(images, TINY, tmp_path, resume=other)
 
 
 def test_pictures_show_the_progress(images: torch.Tensor, tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""The README of an inference folder."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_TEXT = """\
+# {title}
+
+Version {version}, architecture `{architecture}`, trained for {epoch} epochs.
+
+## Load
+
+In this folder, with chunkport installed:
+
+```python
+{load_code}
+```
+
+Every byte is checked on loading, and no code in the file is run.
+
+## Convert
+
+```bash
+{convert_commands}
+```
+
+## Measured
+
+{metrics}
+
+## Files
+
+| file | holds |
+|---|---|
+| `{weights}` | the weights, {megabytes:.1f} MB; in chunks beside it where they are above the cap |
+| `config.json` | what the network is built from |
+| `training_metadata.json` | name, version, training, metrics: what programs should read |
+"""
+
+
+def readme(metadata: Mapping[str, Any], load_code: str, convert_commands: str) -> str:
+    """The text, from the folder's metadata and the two ways of using it."""
+    rows = [f"| {name} | {value:.4g} |" for name, value in metadata["metrics"].items()]
+    table = "\n".join(["| metric | value |", "|---|---|", *rows])
+    return _TEXT.format(
+        **{key: metadata[key] for key in ("title", "version", "architecture", "epoch", "weights")},
+        load_code=load_code.strip(),
+        convert_commands=convert_commands.strip(),
+        metrics=table if rows else "Nothing was.",
+        megabytes=metadata["size_bytes"] / 1e6,
+    )

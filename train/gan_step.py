@@ -1,0 +1,43 @@
+"""One pair of training steps: first the discriminator learns, then the generator."""
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from train.gan_state import GanState, StepReport
+
+
+def _discriminator_step(
+    state: GanState, real: torch.Tensor, fake: torch.Tensor
+) -> tuple[float, float, float]:
+    """Teach the discriminator to tell `real` from `fake`: its loss, D(real), D(fake)."""
+    state.optimizer_d.zero_grad()
+    on_real, on_fake = state.discriminator(real), state.discriminator(fake.detach())
+    wanted = torch.full_like(on_real, state.config.real_label)
+    loss = binary_cross_entropy_with_logits(on_real, wanted)
+    loss = loss + binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
+    torch.autograd.backward(loss)
+    state.optimizer_d.step()
+    return loss.item(), on_real.sigmoid().mean().item(), on_fake.sigmoid().mean().item()
+
+
+def _generator_step(state: GanState, fake: torch.Tensor) -> float:
+    """Teach the generator to have `fake` taken for real: its loss."""
+    state.optimizer_g.zero_grad()
+    # The discriminator's own gradients are not needed here, and cost a third of the step.
+    state.discriminator.requires_grad_(requires_grad=False)
+    logit = state.discriminator(fake)
+    loss = binary_cross_entropy_with_logits(logit, torch.ones_like(logit))
+    torch.autograd.backward(loss)
+    state.discriminator.requires_grad_(requires_grad=True)
+    state.optimizer_g.step()
+    return loss.item()
+
+
+def train_step(state: GanState, real: torch.Tensor) -> StepReport:
+    """Both steps on one batch of images; the generator's reuses the images of the other one."""
+    latent = torch.randn(len(real), state.config.noise_dim, device=real.device)
+    fake = state.generator(latent)
+    d_loss, d_real, d_fake = _discriminator_step(state, real, fake)
+    g_loss = _generator_step(state, fake)
+    state.average.update_parameters(state.generator)
+    return StepReport(d_loss, g_loss, d_real, d_fake)
