@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from checkpoints.journal import locked, recover
-from checkpoints.layout import layout_of
+from checkpoints.layout import Layout, layout_of
 from chunkport.errors import BadInputError, UsageError
 from chunkport.files import make_folder, replacing, sync_folder
 
@@ -71,19 +71,25 @@ def discard(path: Path, files: Sequence[Path], batch: str) -> TrashEntry:
     """
     layout = layout_of(path)
     place = layout.folder / TRASH / batch / path.name
-    # The one that stands for it, its manifest, its chunks; an index before all, because without
-    # a manifest it would be taken for that of another tool.
-    ranks = {layout.index_name: 0, path.name: 1, layout.manifest_name: 2}
-    ordered = sorted(files, key=lambda file: (ranks.get(file.name, 3), file.name))
     make_folder(place)
     with _writing(layout.folder), locked(layout.folder, exclusive=True):
         recover(layout)
-        stats = [(file.name, file.stat()) for file in ordered]
+        stats = [(file.name, file.stat()) for file in order_of_leaving(layout, files)]
         moved = tuple(MovedFile(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
         entry = TrashEntry(layout.folder, place, path.name, moved, "trash")
         _write(entry)
         _finish(entry)
     return entry
+
+
+def order_of_leaving(layout: Layout, files: Sequence[Path]) -> list[Path]:
+    """A checkpoint's files so that, gone one by one, it loads whole or is not there.
+
+    The file that stands for it, its manifest, its chunks; before all an index, because without a
+    manifest it would be taken for that of another tool.
+    """
+    ranks = {layout.index_name: 0, layout.main_name: 1, layout.manifest_name: 2}
+    return sorted(files, key=lambda file: (ranks.get(file.name, 3), file.name))
 
 
 def in_trash(folder: Path) -> tuple[TrashEntry, ...]:

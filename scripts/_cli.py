@@ -20,6 +20,7 @@ COMMANDS = {
     "convert-existing-models": "scripts.convert_existing_models",
     "clean": "scripts.clean",
     "prune-models": "scripts.prune_models",
+    "archive": "scripts.archive",
     "quantize-weights": "scripts.quantize_weights",
     "extract-detector-weights": "scripts.extract_detector_weights",
     "convert": "scripts.convert",
