@@ -78,6 +78,11 @@ class PlannedChunk:
     group: str
     slices: tuple[Slice, ...]
 
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return sum(part.stop - part.start for part in self.slices)
+
 
 def plan_chunks(
     items: Sequence[Item], cap_bytes: int, *, fill_gaps: bool = True

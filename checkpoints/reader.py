@@ -19,6 +19,7 @@ from checkpoints.restoring import restore, revive
 from checkpoints.safetensors_file import SUFFIX, read_safetensors
 from checkpoints.safetensors_loading import load_safetensors, load_values
 from checkpoints.sharded import read_sharded
+from checkpoints.side_by_side import side_by_side
 from checkpoints.streaming import BLOCK, pass_over, read_into
 from chunkport.errors import BadInputError, UsageError
 
@@ -78,9 +79,15 @@ def _load_chunks(
     for stored, tensor in zip(manifest.tensors, tensors, strict=True):
         for piece in stored.pieces:
             contents[piece.chunk_id].append(_Placed(piece, tensor))
-    for chunk, file, placed in zip(manifest.chunks, files, contents, strict=True):
-        placed.sort(key=lambda entry: entry.piece.offset)
-        if _fill(placed, file, chunk.size_bytes) != chunk.crc32:
+
+    def fill(chunk_id: int) -> int:
+        placed = sorted(contents[chunk_id], key=lambda entry: entry.piece.offset)
+        return _fill(placed, files[chunk_id], manifest.chunks[chunk_id].size_bytes)
+
+    chunks = range(len(files))
+    sums = side_by_side(fill, chunks, lambda chunk_id: manifest.chunks[chunk_id].size_bytes)
+    for chunk, file, crc32 in zip(manifest.chunks, files, sums, strict=True):
+        if crc32 != chunk.crc32:
             raise _wrong_chunk(checkpoint, chunk, file, "a CRC-32 that is not the manifest's")
     try:
         loaded = restore(manifest.tree, tensors)

@@ -13,7 +13,7 @@ from platform import python_version
 from typing import Any
 
 from checkpoints.archive_writing import write_archive
-from checkpoints.contents import Contents
+from checkpoints.contents import Contents, WrittenChunk
 from checkpoints.forms import owner_of_chunks
 from checkpoints.journal import Commit, commit, locked, recover
 from checkpoints.layout import SUFFIXES, Layout
@@ -22,6 +22,7 @@ from checkpoints.nodes import Leaf
 from checkpoints.placeholder import Placeholder, placeholder_contents
 from checkpoints.plan import Item, PlannedChunk, plan_chunks
 from checkpoints.shard_index import index_text
+from checkpoints.side_by_side import side_by_side
 from chunkport import __version__
 from chunkport.errors import UsageError
 from chunkport.files import make_folder
@@ -155,9 +156,14 @@ def _stage_chunks(
 ) -> tuple[Chunk, ...]:
     chunks: list[Chunk] = []
     pieces: dict[int, list[Piece]] = {}
-    for chunk_id, planned in enumerate(plan):
-        name = layout.chunk_name(chunk_id, contents.container)
-        written = contents.write_chunk(planned, layout.staged(name, save_id), save_id)
+    names = [layout.chunk_name(chunk_id, contents.container) for chunk_id in range(len(plan))]
+
+    def write(chunk_id: int) -> WrittenChunk:
+        target = layout.staged(names[chunk_id], save_id)
+        return contents.write_chunk(plan[chunk_id], target, save_id)
+
+    files = side_by_side(write, range(len(plan)), lambda chunk_id: plan[chunk_id].elements)
+    for chunk_id, (name, planned, written) in enumerate(zip(names, plan, files, strict=True)):
         group = planned.group or UNGROUPED
         chunks.append(Chunk(name, written.size_bytes, written.crc32, group))
         for part, span in zip(planned.slices, written.spans, strict=True):

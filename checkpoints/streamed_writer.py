@@ -1,17 +1,15 @@
 """Saving a checkpoint whose tensors are not in memory. Needs no torch."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from checkpoints.archive_writing import TensorSource, write_archive, write_members
+from checkpoints.archive_writing import TensorSource, write_members
 from checkpoints.checked_file import new_file
-from checkpoints.contents import WrittenChunk, bytes_in_archive, chunk_of_archive
+from checkpoints.contents import ArchiveContents
 from checkpoints.layout import Container, layout_to_write
-from checkpoints.nodes import TAG, Json, Leaf, Leaves, encode, refusal
+from checkpoints.nodes import TAG, Json, Leaves, encode, refusal
 from checkpoints.nodes import Path as Keys
-from checkpoints.plan import PlannedChunk
 from checkpoints.safetensors_writing import safetensors_contents
 from checkpoints.saving import SavedCheckpoint, announce_on_stderr, cap_in_bytes, save
 
@@ -48,34 +46,11 @@ def save_streamed(
     tree = encode(contents, special)
     if kind == "safetensors":
         return save(safetensors_contents(tree, leaves.found, {}), layout, cap_bytes, announce)
-    return save(_Streamed(contents, tree, leaves.found), layout, cap_bytes, announce)
 
-
-@dataclass(frozen=True)
-class _Streamed:
-    contents: Mapping[str, Any]
-    tree: Json
-    leaves: Sequence[Leaf[TensorSource]]
-
-    @property
-    def container(self) -> Container:
-        return "pth"
-
-    @property
-    def tools(self) -> Mapping[str, str]:
-        return {}
-
-    def name_bytes(self, name: str) -> int:
-        return bytes_in_archive(name)
-
-    def write_whole(self, target: Path) -> int:
+    def write_all(target: Path) -> int:
         with new_file(target, sums=False) as file:
-            write_members(dict(self.contents), file)
+            write_members(dict(contents), file)
         return file.size_bytes
 
-    def write_chunk(self, planned: PlannedChunk, target: Path, _save_id: str) -> WrittenChunk:
-        pieces: dict[str, TensorSource] = {}
-        for part in planned.slices:
-            leaf = self.leaves[part.index]
-            pieces[leaf.name] = leaf.tensor.part(part.start, part.shape_of(leaf.shape))
-        return chunk_of_archive(target, write_archive(pieces, target), len(planned.slices))
+    archive = ArchiveContents(tree, leaves.found, {}, write_all)
+    return save(archive, layout, cap_bytes, announce)

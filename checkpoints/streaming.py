@@ -1,5 +1,6 @@
 """Bytes of tensors from disk, a block at a time, each checked against its CRC-32."""
 
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from typing import IO
@@ -50,14 +51,22 @@ def pass_over(stream: IO[bytes], size: int, scratch: memoryview, crc32: int) -> 
 class TensorStream:
     """Reads tensors in constant memory; remembers which checksums were found to hold.
 
-    A block that is handed out is good until the next one is asked for. An extent read from its
-    first byte to its last is checked on the way, and the error comes after its last block; of any
-    other the whole is checked before.
+    Several threads may read. A block is good until its thread asks for the next one. An extent read
+    from its first byte to its last is checked on the way, and the error comes after its last block;
+    of any other the whole is checked before.
     """
 
     def __init__(self) -> None:
-        self._scratch = memoryview(bytearray(BLOCK))
+        self._own = threading.local()
         self._sound: set[Extent] = set()
+
+    @property
+    def _scratch(self) -> memoryview:
+        """The thread's own."""
+        if not hasattr(self._own, "scratch"):
+            self._own.scratch = memoryview(bytearray(BLOCK))
+        scratch: memoryview = self._own.scratch
+        return scratch
 
     def source(
         self, tensor: DiskTensor, on_bytes: Callable[[int], None] = lambda _count: None

@@ -1,7 +1,6 @@
 """Saving a checkpoint that is in memory."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,10 @@ import torch
 
 from checkpoints.archive_writing import TensorSource
 from checkpoints.checked_file import new_file
-from checkpoints.contents import WrittenChunk, bytes_in_archive, chunk_of_archive
+from checkpoints.contents import ArchiveContents
 from checkpoints.layout import Container, layout_to_write
 from checkpoints.memory import bytes_of, compact
 from checkpoints.nodes import Json, Leaf
-from checkpoints.plan import PlannedChunk, Slice
 from checkpoints.restoring import restore
 from checkpoints.safetensors_writing import safetensors_contents
 from checkpoints.saving import (
@@ -56,11 +54,15 @@ def save_model_chunked(
     layout, kind = layout_to_write(path, container)
     cap_bytes = cap_in_bytes(max_chunk_mb)
     tree, leaves = flatten(model_data)
-    if kind == "pth":
-        return save(_InMemory(tree, leaves), layout, cap_bytes, announce)
     sources = [_source(leaf) for leaf in leaves]
-    contents = safetensors_contents(tree, sources, {"torch": torch.__version__})
-    return save(contents, layout, cap_bytes, announce)
+    tools = {"torch": torch.__version__}
+    if kind == "safetensors":
+        return save(safetensors_contents(tree, sources, tools), layout, cap_bytes, announce)
+
+    def write_all(target: Path) -> int:
+        return _write_by_torch(tree, leaves, target)
+
+    return save(ArchiveContents(tree, sources, tools, write_all), layout, cap_bytes, announce)
 
 
 def _source(leaf: Leaf[torch.Tensor]) -> Leaf[TensorSource]:
@@ -74,57 +76,15 @@ def _source(leaf: Leaf[torch.Tensor]) -> Leaf[TensorSource]:
     return Leaf(leaf.name, leaf.group, leaf.dtype_name, leaf.shape, source)
 
 
-@dataclass(frozen=True)
-class _InMemory:
-    """A checkpoint taken apart, whose files torch writes."""
-
-    tree: Json
-    leaves: Sequence[Leaf[torch.Tensor]]
-
-    @property
-    def container(self) -> Container:
-        return "pth"
-
-    @property
-    def tools(self) -> Mapping[str, str]:
-        return {"torch": torch.__version__}
-
-    def name_bytes(self, name: str) -> int:
-        return bytes_in_archive(name)
-
-    def write_whole(self, target: Path) -> int:
-        tensors = [
-            compact(leaf.tensor, 0, leaf.tensor.numel()).reshape(leaf.shape) for leaf in self.leaves
-        ]
-        size_bytes, _ = _write_archive(restore(self.tree, tensors, portable=True), target)
-        return size_bytes
-
-    def write_chunk(self, planned: PlannedChunk, target: Path, _save_id: str) -> WrittenChunk:
-        """The chunk's dictionary, in the order of the plan; a split tensor gives its piece."""
-        contents: dict[str, torch.Tensor] = {}
-        memory: set[int] = set()
-        for part in planned.slices:
-            leaf = self.leaves[part.index]
-            assert leaf.name not in contents, f"two pieces of {leaf.name} in one chunk"
-            piece = _shaped(leaf.tensor, part)
-            if piece.data_ptr() in memory:  # torch.save writes memory once, and under one dtype
-                piece = piece.clone()
-            memory.add(piece.data_ptr())
-            contents[leaf.name] = piece
-        return chunk_of_archive(target, _write_archive(contents, target), len(planned.slices))
-
-
-def _shaped(tensor: torch.Tensor, part: Slice) -> torch.Tensor:
-    return compact(tensor, part.start, part.stop).reshape(part.shape_of(tuple(tensor.shape)))
-
-
-def _write_archive(contents: Any, target: Path) -> tuple[int, int]:
-    """torch.save into a new file; its size in bytes and CRC-32."""
-    with new_file(target) as file:
+def _write_by_torch(tree: Json, leaves: Sequence[Leaf[torch.Tensor]], target: Path) -> int:
+    """torch.save everything into a new file; its size in bytes."""
+    tensors = [compact(leaf.tensor, 0, leaf.tensor.numel()).reshape(leaf.shape) for leaf in leaves]
+    contents = restore(tree, tensors, portable=True)
+    with new_file(target, sums=False) as file:
         try:
             torch.save(contents, file)  # type: ignore[arg-type]  # it only writes and flushes
         except RuntimeError as error:
             if file.failure is None:
                 raise
             raise file.failure from error  # which torch's own error hides
-    return file.size_bytes, file.crc32
+    return file.size_bytes
