@@ -79,11 +79,8 @@ def decide(folder: Path, rules: Rules, now: float) -> tuple[Decision, ...]:
     What cannot be opened stays, with the reason; what lies below the folder is not looked at.
 
     Raises:
-        UsageError: there is no such folder.
-        BadInputError: its models_index.json is damaged.
+        BadInputError: its models_index.json is damaged, or a folder cannot be read.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; name one with checkpoints")
     index = _read_index(folder / INDEX_NAME)
     links = {link.resolve(): link.name for link in folder.iterdir() if link.is_symlink()}
     places = [path for path in find_checkpoints(folder) if path.parent == folder]

@@ -9,6 +9,7 @@ from typing import Any
 
 from checkpoints.catalog import list_files
 from checkpoints.copying import OnBytes, first_difference, sources_in
+from checkpoints.forms import owner_of_chunks
 from checkpoints.journal import Commit, commit, locked, recover
 from checkpoints.layout import Container, Layout, layout_to_write
 from checkpoints.lazy import open_checkpoint
@@ -48,6 +49,12 @@ def split_in_place(
     try:
         with locked(layout.folder, exclusive=True):
             recover(layout)
+            owner = owner_of_chunks(layout)
+            if owner not in (None, layout.main.suffix):
+                raise UsageError(
+                    f"{path}: stays as it is, for {layout.stem}{owner} has chunks of these names; "
+                    "move one of the two to another folder"
+                )
             shutil.rmtree(staging, ignore_errors=True)  # of an earlier attempt that was killed
             try:
                 save_copy = partial(

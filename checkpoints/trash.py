@@ -97,8 +97,10 @@ def in_trash(folder: Path) -> tuple[TrashEntry, ...]:
 
     Raises:
         BadInputError: an entry is damaged.
-        UsageError: the folder is not writable.
+        UsageError: there is no such folder, or it is not writable.
     """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; name one with checkpoints")
     found = []
     with _writing(folder), locked(folder, exclusive=True):
         for place in sorted((folder / TRASH).glob("[!.]*/*")):

@@ -77,12 +77,12 @@ def command(
 
     if apply + restore + empty_trash > 1:
         raise UsageError("--apply, --restore and --empty-trash are three things; give one")
-    decided = decide(folder, Rules(older_than_days, keep_last, keep_best, pins), time.time())
-    trash = in_trash(folder)
+    trash = in_trash(folder)  # first, for it finishes what was interrupted
     if restore or empty_trash:
         _turn_over(output, trash, restore=restore)
         refresh_index(folder, output.note)
         return
+    decided = decide(folder, Rules(older_than_days, keep_last, keep_best, pins), time.time())
     due = [one for one in decided if not one.kept_because]
     if apply:
         batch = _new_batch(trash)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from checkpoints.pruning import Rules, decide
-from chunkport.errors import BadInputError, UsageError
+from chunkport.errors import BadInputError
 
 NOW = 2_000_000_000.0
 DAY = 86_400
@@ -135,8 +135,3 @@ def test_a_damaged_index_is_refused(tmp_path: Path, make: Any, text: str) -> Non
     (tmp_path / "models_index.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(BadInputError, match=r"models_index.json: damaged \(.*mend it, or remove"):
         decide(tmp_path, OLD, NOW)
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such folder"):
-        decide(tmp_path / "nowhere", OLD, NOW)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from checkpoints import describe, load_model_chunked
+from checkpoints import describe, load_model_chunked, save_model_chunked
 from checkpoints.layout import layout_of
 from checkpoints.splitting import split_in_place, staging_folder
 from chunkport.errors import BadInputError, UsageError
@@ -118,3 +118,12 @@ def test_what_a_killed_attempt_left_goes(large: Path, model: dict[str, Any]) -> 
     split_in_place(large, CAP_MB)
     assert not folder.exists()
     holds(large, model)
+
+
+def test_chunks_of_a_namesake_are_not_replaced(tmp_path: Path, model: dict[str, Any]) -> None:
+    torch.save(model, tmp_path / "large.pth")
+    save_model_chunked(model, tmp_path / "large.safetensors", CAP_MB, announce=print)
+    with pytest.raises(UsageError, match=r"large\.safetensors has chunks of these names"):
+        split_in_place(tmp_path / "large.pth", CAP_MB)
+    holds(tmp_path / "large.pth", model)
+    holds(tmp_path / "large.safetensors", model)

@@ -161,3 +161,8 @@ def test_a_damaged_entry_moves_nothing(
     with pytest.raises(BadInputError, match=r"entry.json: damaged"):
         in_trash(tmp_path)
     assert names(place) == before
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such folder"):
+        in_trash(tmp_path / "nowhere")

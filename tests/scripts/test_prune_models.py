@@ -122,6 +122,17 @@ def test_an_index_with_pins_is_left_as_it_is(models: Path) -> None:
     assert json.loads((models / "models_index.json").read_text()) == pinned
 
 
+def test_a_move_that_was_interrupted_is_finished_first(models: Path) -> None:
+    run(models, "--apply")
+    (place,) = (models / ".chunkport-trash").glob("*/checkpoint_epoch_0.pth")
+    chunk = place / "checkpoint_epoch_0.chunk_001.pth"
+    chunk.rename(models / chunk.name)  # as if killed before it was moved
+    found = run(models)
+    assert "checkpoint_epoch_0" not in statuses(found)
+    assert chunk.exists()
+    assert run(models, "--restore")["restored"] == 2
+
+
 def test_pins_stay(models: Path) -> None:
     found = run(models, "--pin", "*_epoch_[01].pth")
     assert "may go" not in statuses(found).values()
