@@ -97,7 +97,11 @@ def _split(
             f"{layout.main}: holds a {type(contents).__name__}, not a dictionary; save a state dict"
         )
     try:
-        saved = save_copy(sources_in(contents, on_bytes))
+        sources = sources_in(contents, on_bytes)
+    except BadInputError as error:
+        raise BadInputError(f"{layout.main}: stays as it is; {error}") from error
+    try:
+        saved = save_copy(sources)
     except UsageError as error:
         raise UsageError(f"{layout.main}: stays as it is; {error}") from error
     different = first_difference(contents, open_checkpoint(saved.path).contents, on_bytes)
@@ -106,7 +110,8 @@ def _split(
             f"{layout.main}: was written by somebody else meanwhile, so it stays as it is; "
             "run this again when nobody writes it"
         )
-    assert different is None, f"{layout.main}: its chunks differ from it at {different}"
+    if different is not None:
+        raise RuntimeError(f"{layout.main}: stays as it is; its chunks differ at {different}")
     return saved
 
 

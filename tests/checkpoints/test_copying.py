@@ -17,6 +17,7 @@ def values() -> dict[str, Any]:
         "state": torch.nn.BatchNorm1d(3).state_dict(),
         "tied": [tied, tied],
         "turned": tied.t(),
+        "empty": [torch.empty(0, 3), torch.empty(0, 3)],
         "step": (1, "two", None, math.nan),
     }
 

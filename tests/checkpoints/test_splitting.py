@@ -127,3 +127,38 @@ def test_chunks_of_a_namesake_are_not_replaced(tmp_path: Path, model: dict[str, 
         split_in_place(tmp_path / "large.pth", CAP_MB)
     holds(tmp_path / "large.pth", model)
     holds(tmp_path / "large.safetensors", model)
+
+
+def test_numpy_values_of_a_whole_file_leave_it(tmp_path: Path) -> None:
+    path = tmp_path / "large.pth"
+    save_model_chunked({"w": torch.zeros(30_000), "loss": torch.ones(3).numpy()}, path)
+    with pytest.raises(BadInputError, match=r"large\.pth: stays as it is; holds NumPy values"):
+        split_in_place(path, CAP_MB)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
+def test_values_of_every_kind(tmp_path: Path, container: Any) -> None:
+    path = tmp_path / "large.pth"
+    network = torch.nn.Linear(100, 300)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.ones(1, 100)).sum().backward()
+    optimizer.step()
+    model: dict[str, Any] = {
+        "state": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "small": [torch.tensor(number) for number in (True, 3, 2.5, 1 + 2j)],
+        "double": torch.ones(3, dtype=torch.complex128),
+        "half": torch.ones(5, dtype=torch.bfloat16),
+        "empty": [torch.empty(0), torch.empty(0)],
+        "plain": (None, True, -(2**70), 0.1, "text", {"3": 3, 4: [5.0]}),
+    }
+    torch.save(model, path)
+    split_in_place(path, CAP_MB, container=container)
+    loaded = load_model_chunked(path)
+    assert loaded["plain"] == model["plain"]
+    assert loaded["double"].dtype == torch.complex128
+    assert torch.equal(loaded["double"], model["double"])
+    assert [item.tolist() for item in loaded["small"]] == [True, 3, 2.5, 1 + 2j]
+    moments = loaded["optimizer"]["state"][0]
+    assert torch.equal(moments["exp_avg"], optimizer.state_dict()["state"][0]["exp_avg"])
