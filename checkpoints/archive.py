@@ -4,6 +4,7 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from chunkport.errors import BadInputError
@@ -54,6 +55,7 @@ def records(path: Path) -> dict[str, Record]:
         BadInputError: not such an archive, or cut short.
     """
     found: dict[str, Record] = {}
+    spans: list[tuple[int, int]] = []
     size_bytes = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive, path.open("rb") as file:
@@ -70,8 +72,15 @@ def records(path: Path) -> dict[str, Record]:
                 if name in found or offset + info.file_size > size_bytes:
                     raise not_an_archive(path)
                 found[name] = Record(name, offset, info.file_size, info.CRC)
+                spans.append((info.header_offset, offset + info.file_size))
     except FAULTS as error:
         raise not_an_archive(path) from error
+    spans.sort()
+    if any(end > start for (_, end), (start, _) in pairwise(spans)):
+        raise BadInputError(
+            f"{path}: members of the archive share bytes, which torch.save never does; save it "
+            "again with torch.save"
+        )
     return found
 
 
@@ -100,6 +109,7 @@ def damaged_member(path: Path) -> str | None:
     Raises:
         BadInputError: not such an archive, or cut short.
     """
+    records(path)  # which refuses compressed members: to read them could take for ever
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip()

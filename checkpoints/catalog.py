@@ -5,9 +5,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from checkpoints.archive import damaged_member, refuse_lfs_pointer
 from checkpoints.forms import OpenCheckpoint, file_meant, find_form, refuse_missing
 from checkpoints.journal import locked, needs_recovery, recover
 from checkpoints.layout import layout_of
+from checkpoints.manifest import Chunk
+from checkpoints.safetensors_file import read_safetensors
 from chunkport.errors import BadInputError
 
 
@@ -46,19 +49,21 @@ class CheckpointSummary:
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[OpenCheckpoint]:
+def opened(path: Path | str, *, mend: bool = True) -> Iterator[OpenCheckpoint]:
     """Find the checkpoint at `path`, finish any interrupted save, and keep writers away.
+
+    Unless asked to `mend`, an interrupted save is left as it lies, and read from there.
 
     Raises:
         BadInputError: there is none, or its parts do not belong together.
     """
     path = Path(path)
     try:
-        path = file_meant(path)
+        path = file_meant(path, mend=mend)
         layout = layout_of(path)
         if not layout.folder.is_dir():
             raise refuse_missing(path)
-        if needs_recovery(layout):
+        if mend and needs_recovery(layout):
             # a read-only folder cannot be tidied: `current` finds the staged files where they are
             with suppress(OSError), locked(layout.folder, exclusive=True):
                 recover(layout)
@@ -81,7 +86,7 @@ def list_files(path: Path | str) -> tuple[Path, ...]:
         refuse_missing_chunks(checkpoint)
         layout = checkpoint.layout
         names = [layout.main_name]
-        if checkpoint.manifest is not None:
+        if checkpoint.manifest is not None or checkpoint.first is not None:
             names.append(layout.manifest_name)
         if checkpoint.has_index:
             names.append(layout.index_name)
@@ -119,11 +124,62 @@ def refuse_missing_chunks(checkpoint: OpenCheckpoint) -> None:
     layout, chunks = checkpoint.layout, checkpoint.chunks
     missing = [name for name, file in chunks.items() if not file.is_file()]
     if missing:
-        listed = layout.index if checkpoint.manifest is None else layout.manifest
+        listed = layout.manifest if checkpoint.weight_map is None else layout.index
         raise BadInputError(
             f"{listed}: {len(missing)} of {len(chunks)} chunks "
             f"missing: {', '.join(missing)}; copy all chunks beside it"
         )
+
+
+def refuse_wrong_chunks(checkpoint: OpenCheckpoint) -> None:
+    """Check that every chunk is what the manifest says, as far as its size tells.
+
+    Raises:
+        BadInputError: naming the first that is not.
+    """
+    for fault in chunk_faults(checkpoint):
+        raise fault
+
+
+def chunk_faults(checkpoint: OpenCheckpoint) -> Iterator[BadInputError]:
+    """What is wrong with the chunks, as far as names and sizes tell."""
+    chunks = checkpoint.manifest.chunks if checkpoint.manifest else ()
+    known = {chunk.filename: chunk for chunk in chunks}
+    for name, file in checkpoint.chunks.items():
+        if not file.is_file():
+            yield BadInputError(
+                f"{checkpoint.layout.folder / name}: missing; copy all chunks beside the manifest"
+            )
+            continue
+        try:
+            refuse_lfs_pointer(file)
+        except BadInputError as error:
+            yield error
+            continue
+        size = file.stat().st_size
+        if name in known and size != known[name].size_bytes:
+            yield wrong_chunk(
+                checkpoint, known[name], f"{size} bytes, not {known[name].size_bytes}"
+            )
+
+
+def wrong_chunk(checkpoint: OpenCheckpoint, chunk: Chunk, found: str) -> BadInputError:
+    """Tell a damaged chunk from a sound one of another save, by torch's checksums or by its id."""
+    manifest, file = checkpoint.manifest, checkpoint.file(chunk.filename)
+    try:
+        if manifest is not None and manifest.container == "safetensors":
+            sound = read_safetensors(file).save_id not in (None, manifest.save_id)
+        else:
+            sound = damaged_member(file) is None
+    except BadInputError:
+        sound = False
+    place = checkpoint.layout.folder / chunk.filename
+    if not sound:
+        return BadInputError(f"{place}: damaged ({found}); restore this chunk from a copy")
+    return BadInputError(
+        f"{place}: not the chunk that the manifest was saved with ({found}), though sound in "
+        "itself: it is from another save; restore all files of one save"
+    )
 
 
 def _size(path: Path) -> int | None:

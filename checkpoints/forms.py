@@ -7,10 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from checkpoints.archive import refuse_lfs_pointer
+from checkpoints.first_format import is_older_placeholder
 from checkpoints.journal import current, locked, recover
 from checkpoints.layout import INDEX_SUFFIX, SUFFIXES, Layout, layout_of
-from checkpoints.manifest import Manifest
-from checkpoints.parsing import read_manifest
+from checkpoints.manifest import FirstManifest, Manifest
+from checkpoints.parsing import read_first_manifest, read_manifest
 from checkpoints.placeholder import Placeholder, read_placeholder
 from checkpoints.shard_index import is_of_a_save, read_index, refuse_other_index
 from chunkport.errors import BadInputError
@@ -23,19 +24,20 @@ class OpenCheckpoint:
     Attributes:
         layout: its names.
         manifest: of a checkpoint in chunks.
-        weight_map: of one in several .safetensors of another tool, the file of each tensor. With
-            neither, one file holds all.
+        weight_map: of one in several .safetensors of another tool, the file of each tensor.
+        first: the manifest of one of format 1.0. With none of these, one file holds all.
     """
 
     layout: Layout
     manifest: Manifest | None = None
     weight_map: Mapping[str, str] | None = None
+    first: FirstManifest | None = None
 
     @property
     def chunk_names(self) -> tuple[str, ...]:
         """The files that hold the tensors, where those are several."""
-        if self.manifest is not None:
-            return tuple(chunk.filename for chunk in self.manifest.chunks)
+        if manifest := self.manifest or self.first:
+            return tuple(chunk.filename for chunk in manifest.chunks)
         return tuple(sorted(set((self.weight_map or {}).values())))
 
     @property
@@ -54,8 +56,10 @@ class OpenCheckpoint:
         return current(self.layout, name)
 
 
-def file_meant(path: Path) -> Path:
+def file_meant(path: Path, *, mend: bool) -> Path:
     """What a link stands for, if its chunks lie there; what a folder holds, if only one thing.
+
+    With `mend`, interrupted saves in the folder are finished.
 
     Raises:
         BadInputError: the folder holds several checkpoints.
@@ -65,7 +69,7 @@ def file_meant(path: Path) -> Path:
         return target if target.suffix == path.suffix else path
     if not path.is_dir():
         return path
-    for journal in path.glob(".*.journal"):  # of a save that may bring an index
+    for journal in path.glob(".*.journal") if mend else ():  # of a save that may bring an index
         with suppress(OSError, BadInputError), locked(path, exclusive=True):
             recover(layout_of(path / f"{journal.stem[1:]}{INDEX_SUFFIX}"))
     indexes = sorted(path.glob(f"*{INDEX_SUFFIX}"))
@@ -87,6 +91,10 @@ def find_form(layout: Layout, asked: Path) -> OpenCheckpoint:
     Raises:
         BadInputError: there is none, or its parts do not belong together.
     """
+    return _of_first_format(layout) or _of_later_format(layout, asked)
+
+
+def _of_later_format(layout: Layout, asked: Path) -> OpenCheckpoint:
     manifest_file = current(layout, layout.manifest_name)
     index_file = current(layout, layout.index_name)
     named_part = asked.name in (layout.manifest_name, layout.index_name)
@@ -118,6 +126,16 @@ def find_form(layout: Layout, asked: Path) -> OpenCheckpoint:
     elif main.suffix == SUFFIXES["safetensors"]:
         return _of_index(layout, index_file, asked)
     raise refuse_missing(asked)
+
+
+def _of_first_format(layout: Layout) -> OpenCheckpoint | None:
+    main, manifest_file = current(layout, layout.main_name), current(layout, layout.manifest_name)
+    if layout.main.suffix != SUFFIXES["pth"] or not manifest_file.is_file():
+        return None
+    if main.exists() and not is_older_placeholder(main):
+        return None
+    first = read_first_manifest(manifest_file, layout)
+    return None if first is None else OpenCheckpoint(layout, first=first)
 
 
 def _of_index(layout: Layout, index_file: Path, asked: Path) -> OpenCheckpoint:

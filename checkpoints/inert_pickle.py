@@ -26,6 +26,10 @@ _EMPTY: Mapping[str, Callable[[], Any]] = {
     "EMPTY_SET": set,
 }
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_MAX_INSTRUCTIONS = 4_000_000  # each may take 200 bytes of memory
+_MAX_COPIED_BYTES = 64 << 20  # of all that is handed to calls
+_MAX_KEY_PARTS = 1000
+_MAX_NAME = 1000
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
@@ -60,7 +64,9 @@ def read_pickle(
     """
     machine = _Machine(vocabulary, persistent)
     try:
-        for opcode, argument, _ in pickletools.genops(content):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+            if count > _MAX_INSTRUCTIONS:
+                raise ValueError(f"more than {_MAX_INSTRUCTIONS} instructions")
             if opcode.name == "STOP":
                 return machine.stack.pop()
             _step(machine, opcode.name, argument)
@@ -70,6 +76,23 @@ def read_pickle(
     except _FAULTS as error:
         reason = " ".join(str(error).split())[:200]
         raise unreadable(file, reason) from error
+
+
+def bounded_key(key: Any) -> Any:
+    """A key as it is, unless it is a tuple of tuples that would take for ever to hash.
+
+    Raises:
+        ValueError: it is.
+    """
+    parts, count = [key], 0
+    while parts:
+        part = parts.pop()
+        if type(part) is tuple:
+            count += len(part)
+            if count > _MAX_KEY_PARTS:
+                raise ValueError(f"a key of more than {_MAX_KEY_PARTS} parts")
+            parts += part
+    return key
 
 
 def unsafe(file: Path, asked: str) -> BadInputError:
@@ -94,6 +117,7 @@ class _Machine:
     stack: list[Any] = field(default_factory=list)
     below: list[list[Any]] = field(default_factory=list)  # the stacks under each open mark
     memo: dict[int, Any] = field(default_factory=dict)
+    copied: int = 0
 
     def since_mark(self) -> list[Any]:
         """What lies above the last mark, which is taken away with it."""
@@ -156,7 +180,7 @@ def _appends(machine: _Machine) -> None:
 
 def _add_items(machine: _Machine) -> None:
     items = machine.since_mark()
-    _expect(machine.stack[-1], set).update(items)
+    _expect(machine.stack[-1], set).update(map(bounded_key, items))
 
 
 def _dict(machine: _Machine) -> None:
@@ -166,7 +190,7 @@ def _dict(machine: _Machine) -> None:
 
 def _set_item(machine: _Machine) -> None:
     value, key = machine.stack.pop(), machine.stack.pop()
-    _expect(machine.stack[-1], dict)[key] = value
+    _expect(machine.stack[-1], dict)[bounded_key(key)] = value
 
 
 def _set_items(machine: _Machine) -> None:
@@ -175,11 +199,13 @@ def _set_items(machine: _Machine) -> None:
 
 
 def _pairs(items: list[Any]) -> Iterator[tuple[Any, Any]]:
-    return zip(items[::2], items[1::2], strict=True)
+    return zip(map(bounded_key, items[::2]), items[1::2], strict=True)
 
 
 def _stack_global(machine: _Machine) -> None:
     name, module = machine.stack.pop(), machine.stack.pop()
+    if not all(type(text) is str and len(text) < _MAX_NAME for text in (module, name)):
+        raise ValueError("a name that is none")
     _name(machine, f"{module}.{name}")
 
 
@@ -194,7 +220,17 @@ def _reduce(machine: _Machine) -> None:
     action = machine.vocabulary[called.full] if isinstance(called, Name) else None
     if action is None:
         raise Unsafe("a call of what is no function")
-    machine.stack.append(action(*_expect(arguments, tuple)))
+    machine.copied += sum(map(_copied_bytes, _expect(arguments, tuple)))
+    if machine.copied > _MAX_COPIED_BYTES:
+        raise ValueError(f"calls that copy more than {_MAX_COPIED_BYTES >> 20} MiB")
+    machine.stack.append(action(*arguments))
+
+
+def _copied_bytes(argument: Any) -> int:
+    """About what a call copies of it: a container's references, a text's characters."""
+    if isinstance(argument, list | tuple | dict | set):
+        return 8 * len(argument)
+    return len(argument) if isinstance(argument, str | bytes) else 0
 
 
 def _build(machine: _Machine) -> None:

@@ -154,6 +154,8 @@ def committed(layout: Layout) -> Commit | None:
     Raises:
         BadInputError: the journal cannot be read.
     """
+    if not layout.journal.is_file():  # a pipe would be waited for
+        return None
     try:
         text = layout.journal.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

@@ -2,20 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from checkpoints.catalog import opened, refuse_missing_chunks
+from checkpoints.catalog import opened, refuse_missing_chunks, refuse_wrong_chunks
 from checkpoints.disk_tensor import DiskTensor, Extent
+from checkpoints.first_format import join
 from checkpoints.forms import OpenCheckpoint
 from checkpoints.manifest import ITEM_SIZES, Manifest, StoredTensor
-from checkpoints.nodes import Json, decode
+from checkpoints.nodes import Json, decode, sizes
 from checkpoints.safetensors_file import SUFFIX, read_safetensors
 from checkpoints.sharded import read_sharded
 from checkpoints.torch_file import read_torch_file
 from chunkport.errors import BadInputError
 
 _MAX_DEPTH = 100
+_MAX_VALUES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,23 @@ class Checkpoint:
         Raises:
             BadInputError: containers nested without end.
         """
-        return dict(self._walk(self.contents, ()))
+        return dict(self._walk(self.contents, (), count()))
 
-    def _walk(self, value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, DiskTensor]]:
+    def _walk(
+        self, value: Any, path: tuple[str, ...], visits: Iterator[int]
+    ) -> Iterator[tuple[str, DiskTensor]]:
+        if next(visits) > _MAX_VALUES:  # a few containers, each in the next one twice, suffice
+            raise BadInputError(f"{self.path}: containers hold more than {_MAX_VALUES} values")
         if isinstance(value, DiskTensor):
             yield "/".join(path), value
         elif len(path) > _MAX_DEPTH:
             raise BadInputError(f"{self.path}: containers nested deeper than {_MAX_DEPTH}")
         elif isinstance(value, Mapping):
             for key, item in value.items():
-                yield from self._walk(item, (*path, str(key)))
+                yield from self._walk(item, (*path, str(key)), visits)
         elif isinstance(value, list | tuple):
             for index, item in enumerate(value):
-                yield from self._walk(item, (*path, str(index)))
+                yield from self._walk(item, (*path, str(index)), visits)
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:
@@ -65,7 +72,12 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     with opened(path) as checkpoint:
-        contents = _contents(checkpoint)
+        return contents_of(checkpoint, path)
+
+
+def contents_of(checkpoint: OpenCheckpoint, path: Path) -> Checkpoint:
+    """As `open_checkpoint`, of a checkpoint that was found at `path`."""
+    contents = _contents(checkpoint)
     if not isinstance(contents, Mapping):
         raise BadInputError(
             f"{path}: holds a {type(contents).__name__}, not a dictionary; save a state dict"
@@ -76,8 +88,11 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
 def _contents(checkpoint: OpenCheckpoint) -> Any:
     layout = checkpoint.layout
     refuse_missing_chunks(checkpoint)
+    refuse_wrong_chunks(checkpoint)
     if checkpoint.manifest is not None:
         return _chunked(checkpoint, checkpoint.manifest)
+    if checkpoint.first is not None:
+        return join(checkpoint, checkpoint.first, read_torch_file)
     if checkpoint.weight_map is not None:
         return read_sharded(layout.index, checkpoint.weight_map, checkpoint.chunks)
     file = checkpoint.file(layout.main_name)
@@ -97,19 +112,21 @@ def _chunked(checkpoint: OpenCheckpoint, manifest: Manifest) -> Any:
 
 def _decoded(tree: Json, tensors: Sequence[DiskTensor], file: Path) -> Any:
     def numbered(node: Mapping[str, Any]) -> DiskTensor:
-        if type(node["index"]) is not int or node["index"] < 0:
-            raise ValueError(f"no tensor number {node['index']!r}")
-        return tensors[node["index"]]
+        index = node["index"]
+        if type(index) is not int or not 0 <= index < len(tensors):
+            raise ValueError(f"no tensor number {index!r:.40}")
+        return tensors[index]
 
-    special = {"tensor": numbered, "array": numbered, "size": _sizes, "scalar": _scalar}
+    special = {
+        "tensor": numbered,
+        "array": numbered,
+        "size": lambda node: sizes(node["items"]),
+        "scalar": _scalar,
+    }
     try:
         return decode(tree, special)
     except BadInputError as error:
         raise BadInputError(f"{file}: {error}; save it again") from error
-
-
-def _sizes(node: Mapping[str, Any]) -> tuple[int, ...]:
-    return tuple(node["items"])
 
 
 def _scalar(node: Mapping[str, Any]) -> Any:

@@ -16,6 +16,9 @@ from checkpoints.layout import SUFFIXES, Container
 
 MIB = 1 << 20
 FORMAT_VERSION = "1.1"
+MAX_MANIFEST_BYTES = 64 << 20
+MAX_BYTES = 1 << 62  # of one tensor; torch counts in signed 64-bit integers
+MAX_DIMS = 64
 ITEM_SIZES: Mapping[str, int] = {
     "bool": 1,
     "int8": 1,
@@ -81,12 +84,17 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk file: its name, its size and CRC-32 as written, and the state dict it serves."""
+    """A chunk file: its name, its size and CRC-32 as written, and the state dict it serves.
+
+    Its SHA-256, in hexadecimal, is None until checkpoints.digests records it: it takes longer to
+    compute than a save does.
+    """
 
     filename: str
     size_bytes: int
     crc32: int
     state_dict: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,8 +124,23 @@ class Manifest:
     container: Container = "pth"
 
 
+@dataclass(frozen=True)
+class FirstChunk:
+    """A chunk file of format 1.0, and the state dict that it holds or is a part of."""
+
+    filename: str
+    state_dict: str
+
+
+@dataclass(frozen=True)
+class FirstManifest:
+    """A manifest of format 1.0: it says what each chunk holds, and no more."""
+
+    chunks: tuple[FirstChunk, ...]
+
+
 def to_text(manifest: Manifest) -> str:
-    """The manifest file: one line per entry, so that a diff shows what changed."""
+    """The manifest file, see `document_text`."""
     total = sum(chunk.size_bytes for chunk in manifest.chunks)
     document: dict[str, Any] = {
         "version": "1.0",
@@ -138,8 +161,14 @@ def to_text(manifest: Manifest) -> str:
         "tensors": [_tensor_entry(tensor) for tensor in manifest.tensors],
         "tree": manifest.tree,
     }
-    document["manifest_crc32"] = document_crc32(document)
-    return "{\n" + ",\n".join(_lines(key, value) for key, value in document.items()) + "\n}\n"
+    return document_text(document)
+
+
+def document_text(document: Mapping[str, Any]) -> str:
+    """A manifest's JSON, sealed: one line per entry, so that a diff shows what changed."""
+    sealed = {key: value for key, value in document.items() if key != "manifest_crc32"}
+    sealed["manifest_crc32"] = document_crc32(sealed)
+    return "{\n" + ",\n".join(_lines(key, value) for key, value in sealed.items()) + "\n}\n"
 
 
 def document_crc32(document: Mapping[str, Any]) -> str:
@@ -176,7 +205,7 @@ def _state_dicts(chunks: tuple[Chunk, ...]) -> dict[str, Any]:
 
 
 def _chunk_entry(chunk_id: int, chunk: Chunk) -> dict[str, Any]:
-    return {
+    entry = {
         "chunk_id": chunk_id,
         "filename": chunk.filename,
         "size_mb": _mib(chunk.size_bytes),
@@ -184,6 +213,7 @@ def _chunk_entry(chunk_id: int, chunk: Chunk) -> dict[str, Any]:
         "size_bytes": chunk.size_bytes,
         "crc32": f"{chunk.crc32:08x}",
     }
+    return entry if chunk.sha256 is None else {**entry, "sha256": chunk.sha256}
 
 
 def _tensor_entry(tensor: StoredTensor) -> dict[str, Any]:

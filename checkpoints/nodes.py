@@ -29,6 +29,7 @@ MALFORMED = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, O
 _MAX_DEPTH = 100
 _MAX_INT_BITS = 14_000  # Python reads no integers of more than 4300 digits
 _MAX_NAME = 1000
+_MAX_SIZE = 1 << 62
 _CONTAINERS = (list, tuple, dict, OrderedDict)
 _NUMBERS_AND_NAMES = (type(None), bool, int, float, str)
 _Tensor = TypeVar("_Tensor")
@@ -109,6 +110,17 @@ def decode(node: Json, special: Mapping[str, Callable[[dict[str, Any]], Any]]) -
     except MALFORMED as error:
         reason = str(error).partition("\n")[0]
         raise BadInputError(f"the tree of values cannot be rebuilt ({reason})") from error
+
+
+def sizes(items: Any) -> tuple[int, ...]:
+    """The items of a torch.Size, which holds larger numbers and then breaks when it is shown.
+
+    Raises:
+        ValueError: they are no sizes.
+    """
+    if not all(type(size) is int and abs(size) <= _MAX_SIZE for size in items):
+        raise ValueError("a size that is none")
+    return tuple(items)
 
 
 def refusal(path: Path, what: str) -> UsageError:

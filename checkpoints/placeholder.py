@@ -39,6 +39,8 @@ def read_placeholder(path: Path) -> Placeholder | None:
     try:
         with zipfile.ZipFile(path) as archive:
             pickled = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            if archive.getinfo(pickled).file_size > _MAX_SIZE:  # compressed
+                return None
             for opcode, argument, _ in pickletools.genops(archive.read(pickled)):
                 if opcode.name in _VALUES:
                     values.append(True if opcode.name == "NEWTRUE" else argument)

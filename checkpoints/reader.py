@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from checkpoints.archive import damaged, damaged_member, records, refuse_lfs_pointer
-from checkpoints.catalog import opened, refuse_missing_chunks
+from checkpoints.archive import damaged, damaged_member
+from checkpoints.catalog import opened, refuse_missing_chunks, refuse_wrong_chunks, wrong_chunk
+from checkpoints.first_format import join
 from checkpoints.forms import OpenCheckpoint
 from checkpoints.inert_pickle import unreadable, unsafe
-from checkpoints.manifest import Chunk, Manifest, Piece
+from checkpoints.manifest import Manifest, Piece
 from checkpoints.memory import TORCH_DTYPES, bytes_of
 from checkpoints.restoring import restore, revive
 from checkpoints.safetensors_file import SUFFIX, read_safetensors
@@ -21,6 +22,7 @@ from checkpoints.safetensors_loading import load_safetensors, load_values
 from checkpoints.sharded import read_sharded
 from checkpoints.side_by_side import side_by_side
 from checkpoints.streaming import BLOCK, pass_over, read_into
+from checkpoints.torch_file import refuse_traps
 from chunkport.errors import BadInputError, UsageError
 
 
@@ -40,8 +42,11 @@ def load_model_chunked(path: Path | str, device: torch.device | str = "cpu") -> 
     target = _device(device)
     with opened(path) as checkpoint:
         refuse_missing_chunks(checkpoint)
+        refuse_wrong_chunks(checkpoint)
         if checkpoint.manifest is not None:
             return _load_chunks(checkpoint, checkpoint.manifest, target)
+        if checkpoint.first is not None:
+            return join(checkpoint, checkpoint.first, lambda file: _load_whole(file, target))
         if checkpoint.weight_map is not None:
             index = checkpoint.layout.index
             return load_values(
@@ -66,11 +71,6 @@ def _load_chunks(
     checkpoint: OpenCheckpoint, manifest: Manifest, device: torch.device
 ) -> dict[str, Any]:
     files = list(checkpoint.chunks.values())
-    for chunk, file in zip(manifest.chunks, files, strict=True):
-        refuse_lfs_pointer(file)
-        size = file.stat().st_size
-        if size != chunk.size_bytes:
-            raise _wrong_chunk(checkpoint, chunk, file, f"{size} bytes, not {chunk.size_bytes}")
     tensors = [
         torch.empty(stored.shape, dtype=TORCH_DTYPES[stored.dtype], device=device)
         for stored in manifest.tensors
@@ -86,9 +86,9 @@ def _load_chunks(
 
     chunks = range(len(files))
     sums = side_by_side(fill, chunks, lambda chunk_id: manifest.chunks[chunk_id].size_bytes)
-    for chunk, file, crc32 in zip(manifest.chunks, files, sums, strict=True):
+    for chunk, crc32 in zip(manifest.chunks, sums, strict=True):
         if crc32 != chunk.crc32:
-            raise _wrong_chunk(checkpoint, chunk, file, "a CRC-32 that is not the manifest's")
+            raise wrong_chunk(checkpoint, chunk, "a CRC-32 that is not the manifest's")
     try:
         loaded = restore(manifest.tree, tensors)
     except BadInputError as error:
@@ -122,34 +122,15 @@ def _fill(placed: Sequence[_Placed], file: Path, size_bytes: int) -> int:
         return pass_over(stream, size_bytes - position, scratch, crc32)
 
 
-def _wrong_chunk(checkpoint: OpenCheckpoint, chunk: Chunk, file: Path, found: str) -> BadInputError:
-    """Tell a damaged chunk from a sound one of another save, by torch's checksums or by its id."""
-    manifest = checkpoint.manifest
-    try:
-        if manifest is not None and manifest.container == "safetensors":
-            sound = read_safetensors(file).save_id not in (None, manifest.save_id)
-        else:
-            sound = damaged_member(file) is None
-    except BadInputError:
-        sound = False
-    place = checkpoint.layout.folder / chunk.filename
-    if not sound:
-        return BadInputError(f"{place}: damaged ({found}); restore this chunk from a copy")
-    return BadInputError(
-        f"{place}: not the chunk that the manifest was saved with ({found}), though sound in "
-        "itself: it is from another save; restore all files of one save"
-    )
-
-
 def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
-    records(file)
+    refuse_traps(file)
     member = damaged_member(file)
     if member is not None:
         raise damaged(file, member)
     try:
         loaded = torch.load(file, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise _unsafe(file, str(error)) from error
+        raise _refused(file, str(error)) from error
     except (
         RuntimeError,
         EOFError,
@@ -168,9 +149,14 @@ def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
         raise BadInputError(f"{file}: holds containers nested too deeply") from error
 
 
-def _unsafe(file: Path, message: str) -> BadInputError:
+def _refused(file: Path, message: str) -> BadInputError:
+    """What torch found in the pickle, without its advice to load the file in an unsafe way."""
     asked = re.search(r"GLOBAL (\S+)", message) or re.search(r"global[: ]+(\S+)", message)
-    return unsafe(file, asked.group(1) if asked else re.sub(r"\s+", " ", message)[:200])
+    if asked:
+        return unsafe(file, asked.group(1))
+    found = message.partition("WeightsUnpickler error:")[2] or message
+    reason = " ".join(found.partition("Check the documentation")[0].split())
+    return unreadable(file, reason[:200])
 
 
 def _as_dictionary(loaded: Any, file: Path) -> dict[str, Any]:

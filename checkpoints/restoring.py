@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from checkpoints.nodes import MALFORMED, PORTABLE, Json, decode
+from checkpoints.nodes import MALFORMED, PORTABLE, Json, decode, sizes
 from checkpoints.tree import NUMPY_DTYPES
 from chunkport.errors import BadInputError
 
@@ -24,7 +24,7 @@ def restore(tree: Json, tensors: Sequence[torch.Tensor], *, portable: bool = Fal
     return decode(
         tree,
         {
-            "size": lambda node: torch.Size(node["items"]),
+            "size": lambda node: torch.Size(sizes(node["items"])),
             "tensor": restorer.tensor,
             "array": restorer.array,
             "scalar": restorer.scalar,
@@ -36,10 +36,10 @@ def revive(value: Any) -> Any:
     """Replace the dictionaries that stand for NumPy values, in containers at any depth.
 
     Raises:
-        BadInputError: such a dictionary is malformed, or containers hold themselves.
+        BadInputError: such a dictionary is malformed, or containers are nested too deeply.
     """
     try:
-        return _revived(value)
+        return _revived(value, {})
     except MALFORMED as error:
         reason = str(error).partition("\n")[0]
         raise BadInputError(f"its NumPy values cannot be rebuilt ({reason})") from error
@@ -54,7 +54,7 @@ class _Restorer:
     def tensor(self, node: dict[str, Any]) -> torch.Tensor:
         index = node["index"]
         if type(index) is not int or not 0 <= index < len(self._tensors):
-            raise ValueError(f"no tensor number {index!r}")
+            raise ValueError(f"no tensor number {index!r:.40}")
         key = (index, bool(node.get("parameter")), bool(node.get("requires_grad")))
         if key not in self._variants:  # one object each, so that tied weights are tied again
             tensor = self._tensors[index]
@@ -75,19 +75,30 @@ class _Restorer:
         return _numpy_scalar(node["dtype"], node["hex"])
 
 
-def _revived(value: Any) -> Any:
+def _revived(value: Any, met: dict[int, tuple[Any, Any]]) -> Any:
+    """`met` has each container that was met before, kept alive, and what became of it."""
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if id(value) in met:
+        return met[id(value)][1]
+    met[id(value)] = value, value
     if isinstance(value, dict):
         if PORTABLE in value:
-            if value[PORTABLE] == "array":
-                return value["tensor"].numpy(force=True)
-            return _numpy_scalar(value["dtype"], value["hex"])
-        for key, item in value.items():
-            value[key] = _revived(item)
+            met[id(value)] = value, _numpy_value(value)
+        else:
+            for key, item in value.items():
+                value[key] = _revived(item, met)
     elif isinstance(value, list):
-        value[:] = map(_revived, value)
+        value[:] = [_revived(item, met) for item in value]
     elif type(value) is tuple:
-        return tuple(map(_revived, value))
-    return value
+        met[id(value)] = value, tuple(_revived(item, met) for item in value)
+    return met[id(value)][1]
+
+
+def _numpy_value(node: dict[Any, Any]) -> Any:
+    if node[PORTABLE] == "array":
+        return node["tensor"].numpy(force=True)
+    return _numpy_scalar(node["dtype"], node["hex"])
 
 
 def _numpy_scalar(dtype: Any, digits: Any) -> np.generic:

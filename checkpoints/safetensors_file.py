@@ -15,7 +15,7 @@ from typing import Any
 
 from checkpoints.archive import damaged, refuse_lfs_pointer
 from checkpoints.disk_tensor import DiskTensor, Extent
-from checkpoints.manifest import ITEM_SIZES
+from checkpoints.manifest import ITEM_SIZES, MAX_BYTES, MAX_DIMS
 from checkpoints.nodes import Json
 from chunkport.errors import BadInputError
 
@@ -158,7 +158,10 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _tensor(file: Path, name: str, entry: dict[str, Any], first: int, size: int) -> DiskTensor:
     dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
     start, end = entry["data_offsets"]
-    if not all(type(number) is int and number >= 0 for number in (*shape, start, end)):
+    numbers = (*shape, start, end)
+    if len(shape) > MAX_DIMS:
+        raise ValueError(f"{name!r:.80} has more than {MAX_DIMS} dimensions")
+    if not all(type(number) is int and 0 <= number <= MAX_BYTES for number in numbers):
         raise ValueError(f"{name!r:.80} has a size that is no size")
     if end - start != math.prod(shape) * ITEM_SIZES[dtype] or first + end > size:
         raise ValueError(f"{name!r:.80} has bytes {start} to {end} for shape {shape!r:.80}")

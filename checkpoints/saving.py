@@ -17,7 +17,16 @@ from checkpoints.contents import Contents, WrittenChunk
 from checkpoints.forms import owner_of_chunks
 from checkpoints.journal import Commit, commit, locked, recover
 from checkpoints.layout import SUFFIXES, Layout
-from checkpoints.manifest import ITEM_SIZES, MIB, Chunk, Manifest, Piece, StoredTensor, to_text
+from checkpoints.manifest import (
+    ITEM_SIZES,
+    MAX_MANIFEST_BYTES,
+    MIB,
+    Chunk,
+    Manifest,
+    Piece,
+    StoredTensor,
+    to_text,
+)
 from checkpoints.nodes import Leaf
 from checkpoints.placeholder import Placeholder, placeholder_contents
 from checkpoints.plan import Item, PlannedChunk, plan_chunks
@@ -205,10 +214,11 @@ def _item(contents: Contents, leaf: Leaf[Any]) -> Item:
 
 def _write_text(layout: Layout, name: str, text: str, manifest: Manifest) -> None:
     content = text.encode("ascii")
-    if len(content) > manifest.cap_bytes:
+    limit = min(manifest.cap_bytes, MAX_MANIFEST_BYTES)
+    if len(content) > limit:
         raise UsageError(
             f"{layout.folder / name}: would take {len(content) / MIB:.2f}MB, more than the cap of "
-            f"{manifest.cap_bytes / MIB:g}MB; raise max_chunk_mb, or turn long lists into tensors"
+            f"{limit / MIB:g}MB; raise max_chunk_mb, or turn long lists into tensors"
         )
     with layout.staged(name, manifest.save_id).open("xb") as file:
         file.write(content)

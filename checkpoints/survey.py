@@ -3,10 +3,13 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from checkpoints.forms import refuse_missing
-from checkpoints.layout import layout_of
+from checkpoints.layout import INDEX_SUFFIX, layout_of
+from checkpoints.safetensors_file import SUFFIX
+from checkpoints.shard_index import read_index
 from chunkport.errors import BadInputError
 
 _CHUNK = re.compile(r"(.+)\.chunk_\d{3,}\.(?:pth|safetensors)")
@@ -25,8 +28,10 @@ def find_checkpoints(place: Path) -> tuple[Path, ...]:
         BadInputError: there is nothing at `place`, or a folder cannot be read.
     """
     if not place.is_dir():
-        main = _main_name(place)
-        if main is not None and place.with_name(main) != place:
+        present = place.parent.iterdir() if place.parent.is_dir() else ()
+        beside = {file.name for file in present}
+        main = _main_name(place.name, beside)
+        if main is not None and main != place.name:
             return (place.with_name(main),)
         if not place.is_file() and not layout_of(place).manifest.is_file():
             raise refuse_missing(place)
@@ -34,30 +39,40 @@ def find_checkpoints(place: Path) -> tuple[Path, ...]:
     found: set[Path] = set()
     for folder, below, names in os.walk(place, onerror=_refuse):
         below[:] = [name for name in below if not name.startswith(".")]
-        found.update(_in_folder(Path(folder), names))
+        found.update(_in_folder(Path(folder), set(names)))
     return tuple(sorted(found))
 
 
-def _in_folder(folder: Path, names: list[str]) -> Iterator[Path]:
-    present = set(names)
-    for name in names:
-        main = _main_name(folder / name)
+def _in_folder(folder: Path, names: set[str]) -> Iterator[Path]:
+    parts = _parts_of_others(folder, names)
+    for name in names - parts:
+        main = _main_name(name, names)
         if main is None:
             continue
-        alone = name.endswith(_MANIFEST_SUFFIX) and main not in present
+        alone = name.endswith(_MANIFEST_SUFFIX) and main not in names
         if not alone or _is_of_chunks(folder / name):
             yield folder / main
 
 
-def _main_name(file: Path) -> str | None:
+def _parts_of_others(folder: Path, names: set[str]) -> set[str]:
+    """The .safetensors that an index of another tool makes one checkpoint of."""
+    parts: set[str] = set()
+    for name in names:
+        if name.endswith(INDEX_SUFFIX):
+            with suppress(BadInputError, OSError):  # which checking then tells
+                parts |= set(read_index(folder / name).values())
+    return parts
+
+
+def _main_name(name: str, beside: set[str]) -> str | None:
     """The name of the checkpoint that a file belongs to; None if it is of something else."""
-    name = file.name
     if staged := _STAGED.fullmatch(name):
         name = staged[1]
-    if chunk := _CHUNK.fullmatch(name):
-        return f"{chunk[1]}.pth"
-    if name.endswith(_MANIFEST_SUFFIX):
-        return layout_of(name).main_name
+    chunk = _CHUNK.fullmatch(name)
+    if chunk or name.endswith((_MANIFEST_SUFFIX, INDEX_SUFFIX)):
+        stem = chunk[1] if chunk else layout_of(name).stem
+        whole, index = f"{stem}.pth", f"{stem}{INDEX_SUFFIX}"
+        return f"{stem}{SUFFIX}" if index in beside and whole not in beside else whole
     return name if name.endswith(_WHOLE_SUFFIXES) and not name.startswith(".") else None
 
 
