@@ -73,6 +73,8 @@ def command(
     faulty = sum(row["status"] == "refused" for row in rows)
     output.fact("converted", converted)
     output.fact("refused", faulty, f"{converted} converted, {faulty} refused")
+    if converted:
+        output.next_step(f"chunkport check-models --deep {shlex.join(map(str, places))}")
     if due and dry_run:
         again = _again(paths, max_chunk_mb, container)
         output.next_step(f"chunkport convert-existing-models {again}".strip())
