@@ -29,6 +29,7 @@ from checkpoints import (
     save_model_chunked,
 )
 from checkpoints.background import BackgroundSaver, snapshot
+from checkpoints.trash import discard, in_trash, restore
 from chunkport.errors import BadInputError
 from scripts._cli import run
 from scripts._options import chunkport_command
@@ -77,6 +78,13 @@ def _remove(path: Path, mark: int) -> None:
     remove_checkpoint(path)
 
 
+def _prune(path: Path, mark: int) -> None:
+    """Into the trash, back, and into the trash again."""
+    _save(path, mark)
+    restore(discard(path, list_files(path), f"{mark}a"))
+    discard(path, list_files(path), f"{mark}b")
+
+
 def _torch_save(path: Path, mark: int) -> None:
     torch.save(_model(mark), path)
 
@@ -89,11 +97,13 @@ class Mode:
         step: does it once, for a mark that grows.
         may_be_gone: whether nothing at all is a sound outcome.
         load: how the next call reads.
+        suffix: of the checkpoint's name.
     """
 
     step: Callable[[Path, int], None]
     may_be_gone: bool = False
     load: Callable[[Path], Mapping[str, Any]] = load_model_chunked
+    suffix: str = ".pth"
 
 
 _BACKGROUND = "saving in the background"
@@ -102,8 +112,10 @@ _MODES = {
     "saving": Mode(_save_anew, may_be_gone=True),
     "overwriting": Mode(_overwrite),
     _BACKGROUND: Mode(_overwrite),
+    "overwriting safetensors": Mode(_overwrite, suffix=".safetensors"),
     "cleaning": Mode(_clean, may_be_gone=True),
     "removing": Mode(_remove, may_be_gone=True),
+    "pruning": Mode(_prune, may_be_gone=True),
     _CONTROL: Mode(_torch_save, load=lambda path: dict(torch.load(path, weights_only=True))),
 }
 
@@ -140,7 +152,7 @@ def command(output: Output, *, kills: int, seed: int) -> int:
 
 
 def _trial(name: str, mode: Mode, folder: Path, instants: random.Random) -> str:
-    path = folder / "model.pth"
+    path = folder / f"model{mode.suffix}"
     if not mode.may_be_gone:
         mode.step(path, 0)
     reading, writing = os.pipe()
@@ -185,30 +197,45 @@ def _drain(reading: int) -> bytes:
 
 def _outcome(mode: Mode, folder: Path, begun: int) -> str:
     """What the next call finds, of a process that had begun so many steps."""
-    found, expected = "gone", set()
-    names = {path.name.removeprefix(".").partition(".")[0] for path in folder.iterdir()}
-    for stem in sorted(names):
-        path = folder / f"{stem}.pth"
-        try:
-            loaded = mode.load(path)
-        except BadInputError:
-            if any(folder.glob(f"{stem}.*")) or not mode.may_be_gone:
-                return "lost"
-            continue
-        except Exception:  # noqa: BLE001 - torch.load's own, of many kinds
-            return "lost"
-        marks = {v for net in loaded.values() if isinstance(net, dict) for v in net["w"].unique()}
-        if {float(mark) for mark in marks} != {float(loaded["mark"])}:
-            return "mixed"
-        if mode.load is load_model_chunked:
-            expected |= {file.name for file in list_files(path)}
-        found = "after" if loaded["mark"] == begun else "before"
-    if mode.load is load_model_chunked:
-        if {path.name for path in folder.iterdir()} - expected:
+    if any(entry.lacks for entry in in_trash(folder)):
+        return "lost"
+    ours = mode.load is load_model_chunked
+    stems = {path.name.lstrip(".").partition(".")[0] for path in _files(folder)}
+    found = [_read(mode, folder / f"{stem}{mode.suffix}", begun) for stem in sorted(stems)]
+    bad = [outcome for outcome in found if outcome in _BAD]
+    if bad:
+        return bad[0]
+    there = [outcome for outcome in found if outcome != "gone"]
+    if not there and not mode.may_be_gone:
+        return "lost"
+    if ours:
+        mains = (folder / f"{stem}{mode.suffix}" for stem in stems)
+        expected = {file.name for main in mains if _is_there(main) for file in list_files(main)}
+        if {path.name for path in _files(folder)} - expected:
             return "left over"
-        if found == "gone" and not mode.may_be_gone:
-            return "lost"
-    return found
+    return there[-1] if there else "gone"
+
+
+def _read(mode: Mode, path: Path, begun: int) -> str:
+    try:
+        loaded = mode.load(path)
+    except BadInputError:
+        return "lost" if _is_there(path) else "gone"
+    except Exception:  # noqa: BLE001 - torch.load's own, of many kinds
+        return "lost"
+    nets = (net for net in loaded.values() if isinstance(net, dict))
+    marks = {value for net in nets for value in net["w"].unique().tolist()}
+    if marks != {float(loaded["mark"])}:
+        return "mixed"
+    return "after" if loaded["mark"] == begun else "before"
+
+
+def _is_there(path: Path) -> bool:
+    return any(path.parent.glob(f"{path.stem}.*"))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file()]
 
 
 if __name__ == "__main__":

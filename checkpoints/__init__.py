@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from checkpoints.lazy import Checkpoint, open_checkpoint
     from checkpoints.manager import CheckpointManager
+    from checkpoints.quantized_weights import dequantize
     from checkpoints.reader import load_model_chunked
     from checkpoints.removal import remove_checkpoint
     from checkpoints.saving import SavedCheckpoint
@@ -30,6 +31,7 @@ _HOMES = {
     "InferenceModel": "checkpoints.inference_folder",
     "SavedCheckpoint": "checkpoints.saving",
     "clean_chunks": "checkpoints.cleaning",
+    "dequantize": "checkpoints.quantized_weights",
     "describe": "checkpoints.catalog",
     "list_files": "checkpoints.catalog",
     "load_model_chunked": "checkpoints.reader",
@@ -48,6 +50,7 @@ __all__ = [
     "InferenceModel",
     "SavedCheckpoint",
     "clean_chunks",
+    "dequantize",
     "describe",
     "list_files",
     "load_model_chunked",

@@ -32,10 +32,8 @@ def clean_chunks(path: Path | str) -> tuple[Path, ...]:
         raise refuse_missing(layout.main)
     try:
         with locked(layout.folder, exclusive=True):
-            begun: list[Path] = []
+            begun = _begun(layout)
             with suppress(BadInputError):  # a damaged journal or mark goes with the rest
-                names = sorted(doomed(layout))
-                begun = [file for name in names if (file := layout.folder / name).is_file()]
                 complete(layout)
             found = _files_in_chunks(layout_asked_for(layout, path))
             remove(layout, found)
@@ -45,6 +43,29 @@ def clean_chunks(path: Path | str) -> tuple[Path, ...]:
             f"{layout.folder}: cannot be cleaned ({reason}); make it writable"
         ) from error
     return (*begun, *found)
+
+
+def chunks_to_clean(path: Path | str) -> tuple[Path, ...]:
+    """What `clean_chunks` would remove now; what a committed save has staged, under those names.
+
+    Raises:
+        BadInputError: there is no such folder.
+    """
+    layout = layout_of(path)
+    if not layout.folder.is_dir():
+        raise refuse_missing(layout.main)
+    with locked(layout.folder, exclusive=False):
+        found = _files_in_chunks(layout_asked_for(layout, path))
+        return tuple(dict.fromkeys((*_begun(layout), *found)))
+
+
+def _begun(layout: Layout) -> tuple[Path, ...]:
+    """What an interrupted removal has still to remove."""
+    try:
+        files = [layout.folder / name for name in sorted(doomed(layout))]
+    except BadInputError:
+        return ()
+    return tuple(file for file in files if file.is_file())
 
 
 def _files_in_chunks(layout: Layout) -> tuple[Path, ...]:

@@ -234,8 +234,10 @@ def _copied_bytes(argument: Any) -> int:
 
 
 def _build(machine: _Machine) -> None:
-    machine.stack.pop()  # the versions that state_dict() keeps beside its tensors
-    _expect(machine.stack[-1], OrderedDict)
+    state = machine.stack.pop()
+    ordered = _expect(machine.stack[-1], OrderedDict)
+    if isinstance(state, dict) and isinstance(state.get("_metadata"), dict):
+        vars(ordered)["_metadata"] = state["_metadata"]  # versions that state_dict() puts there
 
 
 def _persistent(machine: _Machine) -> None:

@@ -80,16 +80,23 @@ def build_float_model(request: FloatRequest) -> FloatResult:
     inputs = {item.name: torch.zeros(item.shape) for item in contract.inputs}
     plain = request.variant == "plain"
     mended = () if plain else tuple(lint(module, inputs))
-    export(module, inputs, request.target)
+    export(module, inputs, request.target, frugal=not plain and is_large(module))
     audit = None if plain else audit_weights(module, request.target)
     seconds = time.perf_counter() - started
     return FloatResult(contract.to_json(), mended, weight_bytes, audit, seconds)
 
 
-def export(module: "nn.Module", inputs: dict[str, Any], target: Path) -> None:
+def export(
+    module: "nn.Module", inputs: dict[str, Any], target: Path, *, frugal: bool = False
+) -> None:
     """Convert a linted module, its inputs and outputs keeping their names.
 
-    A large module's file may still hold ops on constants; `fold_constants` is for these.
+    Args:
+        module: to be converted.
+        inputs: by name.
+        target: the .tflite to write.
+        frugal: in little time and memory. The file may then still hold ops on constants, which
+            `fold_constants` is for.
 
     Raises:
         ConversionError: the converter refused; with the first line of its reason.
@@ -102,7 +109,7 @@ def export(module: "nn.Module", inputs: dict[str, Any], target: Path) -> None:
 
     try:
         with constants_left_clean():
-            if is_large(module):
+            if frugal:
                 with traced_no_more_than_needed():
                     model = litert_torch.convert(
                         module,

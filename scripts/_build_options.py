@@ -27,6 +27,11 @@ def _read_size(
     return int(found[1]), int(found[2])
 
 
+card_option = click.option(
+    "--card",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The YAML card of a network that you trained yourself.",
+)
 _OPTIONS = (
     click.option("--layout", type=click.Choice(["nchw", "nhwc"]), help="Of the input picture."),
     click.option(
@@ -44,11 +49,7 @@ _OPTIONS = (
         help="Whether pictures come in the network's size; --no-simple needs --source-size.",
     ),
     click.option("--split-outputs", is_flag=True, help="One output for each meaning."),
-    click.option(
-        "--card",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="The YAML card of a network that you trained yourself.",
-    ),
+    card_option,
 )
 
 
@@ -60,12 +61,13 @@ def build_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chosen_options(
-    layout: Any,
-    image_size: int | None,
-    source_size: tuple[int, int] | None,
-    simple: bool | None,
-    split_outputs: bool,
-    card: Path | None,
+    *,
+    layout: Any = None,
+    image_size: int | None = None,
+    source_size: tuple[int, int] | None = None,
+    simple: bool | None = None,
+    split_outputs: bool = False,
+    card: Path | None = None,
 ) -> "BuildOptions":
     """The flags as one value.
 

@@ -18,11 +18,17 @@ from chunkport.errors import ChunkportError
 COMMANDS = {
     "train-gan": "scripts.train_gan",
     "check-models": "scripts.check_models",
+    "convert-existing-models": "scripts.convert_existing_models",
+    "clean": "scripts.clean",
+    "prune-models": "scripts.prune_models",
+    "archive": "scripts.archive",
+    "quantize-weights": "scripts.quantize_weights",
     "extract-detector-weights": "scripts.extract_detector_weights",
     "convert": "scripts.convert",
     "verify": "scripts.verify",
     "benchmark": "scripts.benchmark",
     "report": "scripts.report",
+    "export": "scripts.export",
     "doctor": "scripts.doctor",
 }
 EXIT_CODES = """\b

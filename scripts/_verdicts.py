@@ -1,13 +1,14 @@
 """How commands show verdicts, and the messages that a detector reads in pictures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from scripts._output import Column, Output, number
 
 if TYPE_CHECKING:
     from verify.reference import Reference
-    from verify.verdict import Verdict
+    from verify.verdict import Check, Verdict
     from wrappers.spec import Arrays
 
 _MARKS = {True: "pass", False: "FAIL", None: "skipped"}
@@ -41,17 +42,18 @@ _MESSAGES = (
 def show_verdict(output: Output, verdict: "Verdict") -> None:
     """The checks of one file as a table, and in the JSON under `files`."""
     document = verdict.to_json()
-    rows = [
-        {
-            **check,
-            "limit_text": _limit(check),
-            "meaning": check["reason"] or check["explanation"],
-        }
-        for check in document["checks"]
-    ]
     title = f"{verdict.path}  {verdict.precision}, {verdict.samples} samples, seed {verdict.seed}"
-    output.table(None, title, _CHECKS, rows)
+    show_checks(output, None, title, verdict.checks)
     output.fact("files", [*output.document().get("files", []), document])
+
+
+def show_checks(output: Output, key: str | None, title: str, checks: "Sequence[Check]") -> None:
+    """Checks as a table, and in the JSON under `key`, unless it is None."""
+    rows = [
+        {**row, "limit_text": _limit(row), "meaning": row["reason"] or row["explanation"]}
+        for row in map(asdict, checks)
+    ]
+    output.table(key, title, _CHECKS, rows)
 
 
 def show_messages(

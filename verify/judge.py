@@ -16,7 +16,7 @@ from verify.reference import Reference
 from verify.runtimes.litert import LiteRtSession
 from verify.verdict import Check, Verdict, against_limit, informing, skipped, yes_or_no
 from wrappers.registry import find_spec, model_names
-from wrappers.spec import BuildOptions, ModelSpec
+from wrappers.spec import BuildOptions, Contract, ModelSpec
 
 if TYPE_CHECKING:
     from verify.runtimes import Session
@@ -199,13 +199,23 @@ def _measured(
         for name in spec.metrics:
             yield skipped(name, METRICS[name].explanation, _NO_CHECKPOINT)
         return
-    limits = {limit.metric: limit for limit in spec.limits.get(subject.precision, ())}
+    yield from measure(spec, subject.precision, reference.contract, reference.outputs, outputs)
+
+
+def measure(
+    spec: ModelSpec,
+    precision: str,
+    contract: Contract,
+    expected: "Sequence[Arrays]",
+    actual: "Sequence[Arrays]",
+) -> Iterator[Check]:
+    """One check per metric of the model, on the network's outputs and others of the same inputs."""
+    limits = {limit.metric: limit for limit in spec.limits.get(precision, ())}
     span = spec.output_span[1] - spec.output_span[0]
-    names = [output.name for output in reference.contract.outputs]
-    expected, actual = stacked(reference.outputs, *names), stacked(outputs, *names)
+    names = [output.name for output in contract.outputs]
     for name in spec.metrics:
         metric = METRICS[name]
-        value = metric.measure(expected, actual, span)
+        value = metric.measure(stacked(expected, *names), stacked(actual, *names), span)
         if metric.informs:
             yield informing(name, metric.explanation, value)
         else:

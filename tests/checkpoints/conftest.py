@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -60,3 +62,51 @@ def edit_manifest(chunked: SavedCheckpoint) -> Edit:
         chunked.manifest.write_text(json.dumps(document))
 
     return edit
+
+
+Act = Callable[[], object]
+
+
+@pytest.fixture
+def die_at_every_step() -> Callable[[Path, Act, Act, Callable[[int], object]], int]:
+    """`(folder, prepare, act, check)`: how often `act` died, before each of its changes in turn.
+
+    For each change that `act` makes to files at or below `folder`: `prepare` in this process, `act`
+    in another, which ends just before that change as by SIGKILL, then `check` with the number of
+    the change.
+    """
+
+    def run(folder: Path, prepare: Act, act: Act, check: Callable[[int], object]) -> int:
+        for step in range(1, 500):
+            prepare()
+            child = os.fork()
+            if child == 0:
+                _die_before_change(folder, step)
+                act()
+                os._exit(0)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            check(step)
+            if code == 0:
+                return step - 1
+            assert code == _DEAD, code
+        raise AssertionError("it never came to an end")
+
+    return run
+
+
+_DEAD = 9
+_CHANGES = {"os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir"}
+
+
+def _die_before_change(folder: Path, step: int) -> None:
+    count = 0
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal count
+        writes = event == "open" and arguments[1] not in (None, "r", "rb")
+        if (event in _CHANGES or writes) and str(folder) in str(arguments[0]):
+            count += 1
+            if count == step:
+                os._exit(_DEAD)
+
+    sys.addaudithook(hook)

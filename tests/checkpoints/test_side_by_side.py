@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 from contextvars import ContextVar
 
@@ -47,3 +49,17 @@ def test_after_an_error_nothing_more_is_begun() -> None:
     with pytest.raises(ValueError, match="item 0"):
         side_by_side(fail, range(1000), lambda item: -item)
     assert len(begun) < 1000
+
+
+AT_THE_END = """
+import atexit
+from checkpoints.side_by_side import side_by_side
+atexit.register(lambda: print(side_by_side(lambda n: n + 1, range(9), lambda n: n)))
+"""
+
+
+def test_it_works_while_the_interpreter_shuts_down() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_END], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(list(range(1, 10))), done.stderr

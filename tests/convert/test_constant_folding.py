@@ -10,7 +10,6 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from torch import nn
 
-from convert import float_model
 from convert.constant_folding import fold_constants
 from convert.float_model import export
 from convert.lint import lint
@@ -48,9 +47,7 @@ def unfolded(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]
     inputs = {"image": torch.zeros(1, 3, 32, 32)}
     path = tmp_path_factory.mktemp("unfolded") / "a.tflite"
     lint(module, inputs)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(float_model, "_LARGE_MODEL", 0)
-        export(module, inputs, path)
+    export(module, inputs, path, frugal=True)
     return module, path
 
 
