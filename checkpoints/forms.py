@@ -193,10 +193,11 @@ def owner_of_chunks(layout: Layout) -> str | None:
 
 
 def is_placeholder(file: Path) -> bool:
-    """Whether a file of that name stands for chunks, of this format or the first."""
+    """Whether `file` stands for chunks, of this format or, with a manifest beside it, the first."""
     if not file.is_file():
         return False
-    return read_placeholder(file) is not None or is_older_placeholder(file)
+    older = layout_of(file).manifest.is_file() and is_older_placeholder(file)
+    return older or read_placeholder(file) is not None
 
 
 def layout_asked_for(layout: Layout, path: Path | str) -> Layout:
