@@ -147,8 +147,9 @@ def chunk_faults(checkpoint: OpenCheckpoint) -> Iterator[BadInputError]:
     known = {chunk.filename: chunk for chunk in chunks}
     for name, file in checkpoint.chunks.items():
         if not file.is_file():
+            beside = "index" if checkpoint.weight_map else "manifest"
             yield BadInputError(
-                f"{checkpoint.layout.folder / name}: missing; copy all chunks beside the manifest"
+                f"{checkpoint.layout.folder / name}: missing; copy all chunks beside the {beside}"
             )
             continue
         try:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -9,8 +10,8 @@ from typing import Literal
 from checkpoints.archive import damaged, damaged_member
 from checkpoints.catalog import chunk_faults, opened, wrong_chunk
 from checkpoints.digests import Digest, digest_of
-from checkpoints.forms import OpenCheckpoint
-from checkpoints.journal import needs_recovery
+from checkpoints.forms import OpenCheckpoint, parts_of_chunks
+from checkpoints.journal import doomed
 from checkpoints.layout import Layout, layout_of
 from checkpoints.lazy import contents_of
 from checkpoints.safetensors_file import SUFFIX, read_safetensors
@@ -183,9 +184,12 @@ def _refuse_altered(file: Path) -> None:
 
 def _unreadable(layout: Layout, error: BadInputError) -> CheckedCheckpoint:
     """What is left to say where not even the parts of the checkpoint can be told."""
-    chunks = layout.chunk_files()
+    beside = (layout.manifest, layout.index)
+    chunks = [file for file in parts_of_chunks(layout) if file not in beside]
     there = [layout.main] if layout.main.is_file() else []
     found = CheckedCheckpoint(layout.main, "unreadable", tuple(map(_state, [*there, *chunks])))
+    if _is_going(layout):
+        return replace(found, form="unfinished")
     if there or layout.manifest.is_file() or layout.journal.is_file():
         return _with_findings(found, "error", [str(error)])
     if chunks:
@@ -199,13 +203,25 @@ def _unreadable(layout: Layout, error: BadInputError) -> CheckedCheckpoint:
     return _with_findings(found, "error", [str(error)])
 
 
+def _is_going(layout: Layout) -> bool:
+    """Whether its removal was begun."""
+    with suppress(BadInputError):
+        files = doomed(layout)
+        return layout.main_name in files or (
+            layout.manifest_name in files and not layout.main.is_file()
+        )
+    return False
+
+
 def _left_over(layout: Layout, found: CheckedCheckpoint) -> Iterator[str]:
     """Files that no finished save has any use for."""
     if layout.journal.is_file():
         yield f"{layout.journal}: of a save whose files are not all in place; loading completes it"
         return
-    if needs_recovery(layout):
-        staged = layout.staged_files()
+    if layout.removal.is_file():
+        yield f"{layout.removal}: of a removal that was not finished; loading completes it"
+        return
+    if staged := layout.staged_files():
         yield (
             f"{staged[0]}: {len(staged)} such files are of a save that was not finished; the next "
             "load or save removes them"
@@ -213,9 +229,8 @@ def _left_over(layout: Layout, found: CheckedCheckpoint) -> Iterator[str]:
     if found.form in ("unfinished", "unreadable"):
         return
     named = {file.path.name for file in found.files}
-    stale = [file for file in layout.chunk_files() if file.name not in named]
-    if found.form not in ("chunks", "shards") and layout.manifest.is_file():
-        stale.insert(0, layout.manifest)
+    named |= {file.name for file in found.beside}
+    stale = [file for file in parts_of_chunks(layout) if file.name not in named]
     if stale:
         yield (
             f"{layout.main}: has no use for {', '.join(file.name for file in stale)}; remove them"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from checkpoints.layout import SUFFIXES, Container
 from checkpoints.model_facts import ModelFacts
 from checkpoints.model_folder import SaveAs
 from checkpoints.retention import Ranking
@@ -12,10 +13,15 @@ from chunkport.errors import UsageError
 CHECKPOINT_TYPES = ("latest", "best", "epoch", "step", "regular", "final")
 """What a `checkpoint_type` may be; "regular" is another word for "step"."""
 
-LATEST = "checkpoint_latest.pth"
+
+def latest_name(container: Container) -> str:
+    """`checkpoint_latest.pth`."""
+    return f"checkpoint_latest{SUFFIXES[container]}"
 
 
-def target_for(checkpoint_type: str, facts: ModelFacts, ranking: Ranking | None) -> SaveAs:
+def target_for(
+    checkpoint_type: str, facts: ModelFacts, ranking: Ranking | None, container: Container = "pth"
+) -> SaveAs:
     """Under which name a checkpoint of the type, of what `facts` say, is saved.
 
     Raises:
@@ -30,16 +36,16 @@ def target_for(checkpoint_type: str, facts: ModelFacts, ranking: Ranking | None)
         )
     kind = "step" if checkpoint_type == "regular" else checkpoint_type
     if kind == "latest":
-        return SaveAs(LATEST, kind)
+        return SaveAs(latest_name(container), kind)
     if kind == "best":
         if ranking is None:
             raise UsageError("checkpoint_type: 'best' by what? Give the manager a metric")
         if not facts.metrics:
             raise not_measured(ranking, facts.metrics)
         metric = re.sub(r"[^\w.-]", "_", ranking.metric)
-        return SaveAs(f"checkpoint_best_{metric}.pth", kind)
+        return SaveAs(f"checkpoint_best_{metric}{SUFFIXES[container]}", kind)
     number = {"epoch": f"_{facts.epoch}", "step": f"_{facts.step}"}.get(kind, "")
-    return SaveAs(f"checkpoint_{kind}{number}.pth", kind)
+    return SaveAs(f"checkpoint_{kind}{number}{SUFFIXES[container]}", kind)
 
 
 def not_measured(ranking: Ranking, metrics: Mapping[str, float]) -> UsageError:

@@ -1,15 +1,18 @@
 """Removing a chunked checkpoint."""
 
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 
-from checkpoints.forms import owner_of_chunks, refuse_missing
-from checkpoints.journal import locked
+from checkpoints.forms import (
+    is_placeholder,
+    layout_asked_for,
+    owner_of_chunks,
+    parts_of_chunks,
+    refuse_missing,
+)
+from checkpoints.journal import complete, doomed, locked, remove
 from checkpoints.layout import Layout, layout_of
-from checkpoints.placeholder import read_placeholder
-from checkpoints.shard_index import is_of_a_save
-from chunkport.errors import UsageError
-from chunkport.files import sync_folder
+from chunkport.errors import BadInputError, UsageError
 
 
 def clean_chunks(path: Path | str) -> tuple[Path, ...]:
@@ -17,7 +20,8 @@ def clean_chunks(path: Path | str) -> tuple[Path, ...]:
 
     Chunks, manifest, index, placeholder, journal and staged files go; a file that holds a whole
     model stays, and so do an index of another tool, everything of other names, and chunks of m.pth
-    where m.safetensors is named, or the other way round.
+    where m.safetensors is named, or the other way round. Killed in the middle of it, the rest goes
+    when the checkpoint is next cleaned, saved, loaded or looked for.
 
     Raises:
         BadInputError: there is no such folder.
@@ -28,16 +32,19 @@ def clean_chunks(path: Path | str) -> tuple[Path, ...]:
         raise refuse_missing(layout.main)
     try:
         with locked(layout.folder, exclusive=True):
-            doomed = _doomed(layout, Path(path).name)
-            for file in doomed:
-                file.unlink()
-            sync_folder(layout.folder)
+            begun: list[Path] = []
+            with suppress(BadInputError):  # a damaged journal or mark goes with the rest
+                names = sorted(doomed(layout))
+                begun = [file for name in names if (file := layout.folder / name).is_file()]
+                complete(layout)
+            found = _files_in_chunks(layout_asked_for(layout, path))
+            remove(layout, found)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
             f"{layout.folder}: cannot be cleaned ({reason}); make it writable"
         ) from error
-    return doomed
+    return (*begun, *found)
 
 
 def chunks_to_clean(path: Path | str) -> tuple[Path, ...]:
@@ -50,20 +57,13 @@ def chunks_to_clean(path: Path | str) -> tuple[Path, ...]:
     if not layout.folder.is_dir():
         raise refuse_missing(layout.main)
     with locked(layout.folder, exclusive=False):
-        return _doomed(layout, Path(path).name)
+        return _files_in_chunks(layout_asked_for(layout, path))
 
 
-def _doomed(layout: Layout, asked: str) -> tuple[Path, ...]:
-    """Every file of the chunked checkpoint that was asked for by this name."""
-    owner = owner_of_chunks(layout)
-    if owner and asked in (layout.manifest_name, layout.index_name):
-        layout = replace(layout, main_name=layout.stem + owner)
-    if owner not in (None, layout.main.suffix):
+def _files_in_chunks(layout: Layout) -> tuple[Path, ...]:
+    """Every file of the checkpoint, if it is in chunks, and what interrupted saves left of it."""
+    if owner_of_chunks(layout) not in (None, layout.main.suffix):
         return ()
-    doomed: list[Path] = []
-    if layout.main.is_file() and read_placeholder(layout.main) is not None:
-        doomed.append(layout.main)
-    doomed += (p for p in (layout.manifest, layout.journal) if p.is_file())
-    if is_of_a_save(layout.index):
-        doomed.append(layout.index)
-    return (*doomed, *layout.chunk_files(), *layout.staged_files())
+    placeholder = [layout.main] if is_placeholder(layout.main) else []
+    journal = [layout.journal] if layout.journal.is_file() else []
+    return (*placeholder, *parts_of_chunks(layout), *journal, *layout.staged_files())

@@ -123,7 +123,9 @@ def _of_later_format(layout: Layout, asked: Path) -> OpenCheckpoint:
         manifest = _manifest(layout, manifest_file)
         if layout.stem + manifest.main_suffix == layout.main_name:
             return OpenCheckpoint(layout, manifest)
-    elif main.suffix == SUFFIXES["safetensors"]:
+        if manifest.container == "safetensors":  # so the index is of that save too
+            raise refuse_missing(asked)
+    if main.suffix == SUFFIXES["safetensors"]:
         return _of_index(layout, index_file, asked)
     raise refuse_missing(asked)
 
@@ -179,15 +181,43 @@ def _manifest(layout: Layout, file: Path) -> Manifest:
 def owner_of_chunks(layout: Layout) -> str | None:
     """How the name ends of the checkpoint whose chunks these are, m.pth or m.safetensors.
 
-    None where nothing says so: there are none, or their manifest is damaged.
+    None where nothing says so: there are none, or their manifest is lost or damaged.
     """
-    other = layout.folder / (layout.stem + SUFFIXES["pth"])
-    if other.is_file() and read_placeholder(other) is not None:
-        return other.suffix
+    pth = SUFFIXES["pth"]
+    if is_placeholder(layout.folder / (layout.stem + pth)):
+        return pth
     try:
         return read_manifest(layout.manifest, layout).main_suffix
     except (BadInputError, FileNotFoundError):
-        return None
+        return pth if any(chunk.suffix == pth for chunk in layout.chunk_files()) else None
+
+
+def is_placeholder(file: Path) -> bool:
+    """Whether a file of that name stands for chunks, of this format or the first."""
+    if not file.is_file():
+        return False
+    return read_placeholder(file) is not None or is_older_placeholder(file)
+
+
+def layout_asked_for(layout: Layout, path: Path | str) -> Layout:
+    """The same, of the ending that the chunks are of where their manifest or index was named."""
+    owner = owner_of_chunks(layout)
+    if owner and Path(path).name in (layout.manifest_name, layout.index_name):
+        return replace(layout, main_name=layout.stem + owner)
+    return layout
+
+
+def parts_of_chunks(layout: Layout) -> list[Path]:
+    """Manifest, index and chunks of the checkpoint of `layout`, as far as they are there.
+
+    Those of m.pth are none of m.safetensors, and an index of another tool is none of either.
+    """
+    if owner_of_chunks(layout) not in (None, layout.main.suffix):
+        return []
+    beside = [layout.manifest] if layout.manifest.is_file() else []
+    if is_of_a_save(layout.index):
+        beside.append(layout.index)
+    return [*beside, *layout.chunk_files()]
 
 
 def refuse_missing(path: Path) -> BadInputError:

@@ -5,13 +5,13 @@ is the commit. After it the staged files are renamed into place, files of older 
 and the journal goes last. A process that dies before the commit leaves the older checkpoint as it
 was, one that dies after it leaves a journal from which anyone can finish the work.
 
-A removal likewise: a mark beside the files says that they are to go, and goes last.
+A removal likewise: a mark beside the files says which of them are to go, and goes last.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,17 +107,18 @@ def commit(layout: Layout, save: Commit) -> None:
     _roll_forward(layout, save)
 
 
-def remove(layout: Layout) -> None:
-    """Remove every file of the checkpoint, whole or in chunks. The caller holds the exclusive lock.
+def remove(layout: Layout, files: Collection[Path]) -> None:
+    """Remove these files of the checkpoint, all or none. The caller holds the exclusive lock.
 
     Raises:
-        BadInputError: the journal of an interrupted save cannot be read.
-        OSError: the folder cannot be written to.
+        UsageError: the folder is not writable.
+        OSError: a file cannot be removed.
     """
-    recover(layout)
-    layout.removal.touch()
-    sync_folder(layout.folder)
-    recover(layout)
+    if files:
+        with replacing(layout.removal) as temporary:
+            names = sorted(file.name for file in files)
+            temporary.write_text(json.dumps({"remove": names}) + "\n", encoding="ascii")
+        _finish_removal(layout)
 
 
 def recover(layout: Layout) -> None:
@@ -126,26 +127,55 @@ def recover(layout: Layout) -> None:
     The caller holds the exclusive lock.
 
     Raises:
-        BadInputError: the journal cannot be read.
+        BadInputError: the journal, or the mark of a removal, cannot be read.
         OSError: the folder cannot be written to.
     """
+    complete(layout)
+    for path in layout.staged_files():
+        path.unlink(missing_ok=True)
+
+
+def complete(layout: Layout) -> None:
+    """Finish a committed save or removal, and leave what an unfinished save left.
+
+    The caller holds the exclusive lock.
+
+    Raises:
+        BadInputError: the journal, or the mark of a removal, cannot be read.
+        OSError: the folder cannot be written to.
+    """
+    _finish_removal(layout)
     save = committed(layout)
     if save is not None:
         _roll_forward(layout, save)
-    for path in layout.staged_files():
-        path.unlink(missing_ok=True)
-    if layout.removal.exists():
-        index = [layout.index] if is_of_a_save(layout.index) else []
-        for path in (layout.main, layout.manifest, *index, *layout.chunk_files()):
-            path.unlink(missing_ok=True)
-        sync_folder(layout.folder)
-        layout.removal.unlink(missing_ok=True)
 
 
 def needs_recovery(layout: Layout) -> bool:
     """Whether a save or removal of it is unfinished, or under way in another process."""
-    unfinished = layout.journal.exists() or layout.removal.exists()
+    unfinished = layout.journal.exists() or layout.removal.is_file()
     return unfinished or bool(layout.staged_files())
+
+
+def doomed(layout: Layout) -> frozenset[str]:
+    """The names of the files whose removal has begun, whether they are still there or not.
+
+    Raises:
+        BadInputError: the mark of the removal cannot be read.
+    """
+    if not layout.removal.is_file():
+        return frozenset()
+    try:
+        names = json.loads(layout.removal.read_bytes())["remove"]
+        if all(type(name) is str and layout.may_own(name) for name in names):
+            return frozenset(names)
+    except FileNotFoundError:
+        return frozenset()
+    except (ValueError, TypeError, LookupError, RecursionError):
+        pass
+    raise BadInputError(
+        f"{layout.removal}: damaged mark of an interrupted removal; remove it, and then the "
+        "checkpoint with clean_chunks"
+    )
 
 
 def committed(layout: Layout) -> Commit | None:
@@ -171,8 +201,15 @@ def committed(layout: Layout) -> Commit | None:
 
 
 def current(layout: Layout, name: str) -> Path:
-    """Where the file `name` is now: in place, or still staged by a committed save."""
-    save = committed(layout)
+    """Where the file `name` is now: in place, or still staged by a committed save.
+
+    Raises:
+        BadInputError: the journal, or the mark of a removal, cannot be read.
+    """
+    removed = doomed(layout)
+    if name in removed:
+        return layout.folder / f".{name}.removed"  # which is not there
+    save = None if layout.journal.name in removed else committed(layout)
     path = layout.folder / name
     if save is not None:
         staged = layout.staged(name, save.save_id)
@@ -190,4 +227,15 @@ def _roll_forward(layout: Layout, save: Commit) -> None:
     for path in save.replaced(layout):
         path.unlink(missing_ok=True)
     layout.journal.unlink(missing_ok=True)
+    sync_folder(layout.folder)
+
+
+def _finish_removal(layout: Layout) -> None:
+    names = doomed(layout)
+    if not layout.removal.is_file():
+        return
+    for name in names:
+        (layout.folder / name).unlink(missing_ok=True)
+    sync_folder(layout.folder)
+    layout.removal.unlink(missing_ok=True)
     sync_folder(layout.folder)

@@ -82,20 +82,60 @@ class Layout:
 
     def staged_files(self) -> list[Path]:
         """Files of unfinished saves of this checkpoint, whichever save they are from."""
+        return self._matching(self._staged_pattern())
+
+    def _staged_pattern(self) -> str:
         stem, ends = re.escape(self.stem), _one_of(_MANIFEST_SUFFIX, INDEX_SUFFIX)
         file = rf"({ends}|(\.chunk_\d{{3,}})?{_CONTAINER_END})"
         staged = rf"\.{stem}{file}\.[0-9a-f]{{16}}\.staged"
-        journal = rf"\.\.{stem}\.journal\.[0-9a-f]{{8}}\.tmp"
-        return self._matching(f"{staged}|{journal}")
+        marks = rf"\.\.{stem}\.(journal|removal)\.[0-9a-f]{{8}}\.tmp"
+        return f"{staged}|{marks}"
 
     def chunk_files(self) -> list[Path]:
         """Every chunk of this checkpoint that is on disk, of whichever save, by number."""
         return self._matching(rf"{re.escape(self.stem)}\.chunk_\d{{3,}}{_CONTAINER_END}")
 
+    def may_own(self, name: str) -> bool:
+        """Whether a file of this name can be of a checkpoint of this stem, whole or in parts."""
+        whole = (self.stem, *(self.stem + suffix for suffix in SUFFIXES.values()))
+        hidden = name == self.journal.name or re.fullmatch(self._staged_pattern(), name)
+        return bool(hidden) or name in whole or stem_of_part(name) == self.stem
+
     def _matching(self, pattern: str) -> list[Path]:
         if not self.folder.is_dir():
             return []
         return sorted(p for p in self.folder.iterdir() if re.fullmatch(pattern, p.name))
+
+
+def name_in_place(name: str) -> str:
+    """What a staged file is to be called; any other, what it is called."""
+    staged = _STAGED.fullmatch(name)
+    return staged["name"] if staged else name
+
+
+def stem_of_part(name: str) -> str | None:
+    """The stem of the checkpoint that a chunk, a manifest, an index or a staged file is a part of.
+
+    None for all else, a file that may hold a whole checkpoint among it.
+    """
+    placed = name_in_place(name)
+    if match := _PART.fullmatch(placed):
+        return match["stem"]
+    return None if placed == name else layout_of(placed).stem
+
+
+def may_be_model(name: str) -> bool:
+    """Whether a user may mean a file of this name by a checkpoint of ours, whole or not."""
+    whole = not name.startswith(".") and stem_of_part(name) is None
+    return whole and name.endswith(tuple(SUFFIXES.values()))
+
+
+def stem_of_unfinished(name: str) -> str | None:
+    """The stem of the checkpoint of which an interrupted save or removal left the hidden file."""
+    mark = _MARK.fullmatch(name)
+    if mark:
+        return mark["stem"]
+    return stem_of_part(name) if _STAGED.fullmatch(name) else None
 
 
 def layout_of(path: Path | str) -> Layout:
@@ -116,6 +156,18 @@ def layout_of(path: Path | str) -> Layout:
     return Layout(path.parent, stem, name)
 
 
+def known_container(name: str) -> Container:
+    """The container of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for container in SUFFIXES:
+        if container == name:
+            return container
+    raise UsageError(f"container {name!r}: choose one of {', '.join(SUFFIXES)}")
+
+
 def layout_to_write(
     path: Path | str, container: Container | None = None
 ) -> tuple[Layout, Container]:
@@ -132,9 +184,7 @@ def layout_to_write(
         raise UsageError(
             f"{path}: a checkpoint's name must end in {' or '.join(SUFFIXES.values())}; rename it"
         )
-    container = container or of_name
-    if container not in SUFFIXES:
-        raise UsageError(f"container {container!r}: choose one of {', '.join(SUFFIXES)}")
+    container = known_container(container or of_name)
     if of_name == "safetensors" != container:
         raise UsageError(f"{path}: would hold no safetensors; give it a name that ends in .pth")
     if _CHUNK_END.search(path.stem):
@@ -150,3 +200,8 @@ def _one_of(*texts: str) -> str:
 
 
 _CONTAINER_END = _one_of(*SUFFIXES.values())
+_PART = re.compile(
+    rf"(?P<stem>.+)({_one_of(_MANIFEST_SUFFIX, INDEX_SUFFIX)}|\.chunk_\d{{3,}}{_CONTAINER_END})"
+)
+_STAGED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.staged")
+_MARK = re.compile(r"\.(?P<stem>.+)\.(?:journal|removal)")

@@ -1,10 +1,11 @@
 """Opening a checkpoint of any form and size without reading its tensors. Needs no torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from checkpoints.catalog import opened, refuse_missing_chunks, refuse_wrong_chunks
 from checkpoints.disk_tensor import DiskTensor, Extent
@@ -14,8 +15,12 @@ from checkpoints.manifest import ITEM_SIZES, Manifest, StoredTensor
 from checkpoints.nodes import Json, decode, sizes
 from checkpoints.safetensors_file import SUFFIX, read_safetensors
 from checkpoints.sharded import read_sharded
+from checkpoints.streaming import TensorStream
 from checkpoints.torch_file import read_torch_file
 from chunkport.errors import BadInputError
+
+if TYPE_CHECKING:
+    import torch
 
 _MAX_DEPTH = 100
 _MAX_VALUES = 4_000_000
@@ -41,6 +46,48 @@ class Checkpoint:
             BadInputError: containers nested without end.
         """
         return dict(self._walk(self.contents, (), count()))
+
+    def read(self, name: str) -> "torch.Tensor":
+        """The tensor of that name in `tensors`, on the CPU, its checksums found to hold.
+
+        A large one is the file's own memory where that can be (see `checkpoints.mapping`), so the
+        checkpoint must not be changed in place while it is used.
+
+        Raises:
+            BadInputError: there is no such tensor, or it is damaged.
+            UsageError: no room for the temporary file that a tensor in several pieces takes.
+        """
+        tensors = self.tensors()
+        if name not in tensors:
+            raise self._unknown(name, tensors)
+        return self._read({name: tensors[name]})[name]
+
+    def read_prefix(self, prefix: str) -> "dict[str, torch.Tensor]":
+        """The tensors whose names in `tensors` begin so, by these names; read as by `read`.
+
+        One that has several names is read once.
+
+        Raises:
+            BadInputError: no name begins so, or a tensor is damaged.
+            UsageError: as `read`.
+        """
+        tensors = self.tensors()
+        chosen = {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if not chosen:
+            raise self._unknown(prefix, {name[: len(prefix)] for name in tensors})
+        return self._read(chosen)
+
+    def _read(self, chosen: Mapping[str, DiskTensor]) -> "dict[str, torch.Tensor]":
+        from checkpoints.mapping import map_tensor  # which needs torch
+
+        stream = TensorStream()
+        read = {tensor: map_tensor(tensor, stream) for tensor in dict.fromkeys(chosen.values())}
+        return {name: read[tensor] for name, tensor in chosen.items()}
+
+    def _unknown(self, wanted: str, known: Collection[str]) -> BadInputError:
+        near = get_close_matches(wanted, known, n=3, cutoff=0.4) or sorted(known)[:3]
+        advice = f"nearest: {', '.join(map(repr, near))}" if near else "it holds no tensors"
+        return BadInputError(f"{self.path}: no tensor {wanted!r:.200}; {advice}")
 
     def _walk(
         self, value: Any, path: tuple[str, ...], visits: Iterator[int]

@@ -5,7 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from checkpoints.checkpoint_types import LATEST, not_measured, target_for
+from checkpoints.checkpoint_types import latest_name, not_measured, target_for
+from checkpoints.layout import known_container
 from checkpoints.model_facts import ModelFacts, current_versions, facts_in
 from checkpoints.model_folder import ModelFolder, SaveAs
 from checkpoints.models_index import ModelRecord
@@ -26,6 +27,8 @@ class CheckpointManager:
     - `checkpoint_epoch_<N>.pth`, never removed;
     - `checkpoint_step_<N>.pth`, of which the `keep_top_k` best by the metric stay (the newest,
       without one).
+
+    With `container="safetensors"` all names end in .safetensors instead of .pth.
 
     What is best so far is read from the checkpoints in the folder, so it outlasts the process.
     """
@@ -54,7 +57,7 @@ class CheckpointManager:
             mode: whether more ("max") or less ("min") of it is better.
             use_safetensors: another way to say `container="safetensors"`.
             save_total_limit: another name of `keep_top_k`.
-            container: the form of the files; "pth".
+            container: the form of the files and the end of their names, "pth" or "safetensors".
             max_chunk_mb: the largest file, in MiB.
             may_change: keys of the config that may change when a run is resumed.
             background: write in a thread while training goes on; errors come at the next call.
@@ -64,6 +67,8 @@ class CheckpointManager:
             UsageError: a value that is not known, or a folder that cannot serve.
         """
         count = keep_top_k if save_total_limit is None else save_total_limit
+        chosen = "safetensors" if use_safetensors else "pth"
+        self._container = known_container(container or chosen)
         self._ranking = None if metric is None else Ranking(metric, mode)
         self._may_change = may_change
         self._announce = announce
@@ -76,7 +81,6 @@ class CheckpointManager:
             ranking=self._ranking,
             policies=policies,
             max_chunk_mb=max_chunk_mb,
-            container=container or ("safetensors" if use_safetensors else "pth"),
             background=background,
             announce=announce,
         )
@@ -107,7 +111,7 @@ class CheckpointManager:
             Exception: whatever the save before raised in the background.
         """
         facts = self._facts(epoch, step, metrics, config)
-        target = target_for(checkpoint_type, facts, self._ranking)
+        target = self._target(checkpoint_type, facts)
         if target.kind == "best" and not self._is_best(facts):
             return None
         if not self._folder.keeps(target, facts):
@@ -135,9 +139,9 @@ class CheckpointManager:
             Exception: whatever the save before raised in the background.
         """
         facts = self._facts(epoch, step, metrics, config)
-        targets = [target_for(kind, facts, self._ranking) for kind in ("latest", "epoch")]
+        targets = [self._target(kind, facts) for kind in ("latest", "epoch")]
         if self._ranking is not None and self._is_best(facts):
-            targets.append(target_for("best", facts, self._ranking))
+            targets.append(self._target("best", facts))
         parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "ema": ema}
         return self._save(parts, history, facts, targets)
 
@@ -202,7 +206,7 @@ class CheckpointManager:
             BadInputError: as `load_checkpoint`; or there is no latest yet.
             UsageError: the config differs; the message shows in what.
         """
-        path = checkpoint_path or self._folder.folder / LATEST
+        path = checkpoint_path or self._folder.folder / latest_name(self._container)
         return self.load_checkpoint(path, model, optimizer, scheduler, ema, config=config)
 
     def checkpoints(self) -> tuple[ModelRecord, ...]:
@@ -231,6 +235,9 @@ class CheckpointManager:
         trace: TracebackType | None,
     ) -> None:
         self._folder.__exit__(kind, error, trace)
+
+    def _target(self, checkpoint_type: str, facts: ModelFacts) -> SaveAs:
+        return target_for(checkpoint_type, facts, self._ranking, self._container)
 
     def _facts(
         self, epoch: int, step: int, metrics: Mapping[str, float] | None, config: Any

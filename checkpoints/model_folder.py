@@ -13,6 +13,7 @@ from checkpoints.models_index import (
     INDEX_NAME,
     ModelRecord,
     metadata_name,
+    models_in,
     recover_folder,
     write_index,
 )
@@ -26,7 +27,7 @@ from chunkport.files import make_folder
 
 @dataclass(frozen=True)
 class SaveAs:
-    """Under which name a state is saved, and as which of the run's checkpoints."""
+    """Under which name, .pth or .safetensors, a state is saved, and as which of the run's."""
 
     file: str
     kind: str
@@ -47,17 +48,14 @@ class ModelFolder:
         ranking: Ranking | None = None,
         policies: Policies | None = None,
         max_chunk_mb: float = DEFAULT_CHUNK_MB,
-        container: str = "pth",
         background: bool = False,
         announce: Callable[[str], None] = announce_on_stderr,
     ) -> None:
         """Open the folder, which is made if it is missing, and mend what was interrupted in it.
 
         Raises:
-            UsageError: the folder cannot serve, or the container is not known.
+            UsageError: the folder cannot serve.
         """
-        if container != "pth":
-            raise UsageError(f"container: {container!r} is not known; choose 'pth'")
         self.folder = folder
         self.ranking = ranking
         self._policies = policies or {}
@@ -66,7 +64,7 @@ class ModelFolder:
         self._saver = BackgroundSaver(announce) if background else None
         make_folder(folder)
         recover_folder(folder, announce)
-        known = (folder / INDEX_NAME).is_file() or any(folder.glob("*.pth"))
+        known = (folder / INDEX_NAME).is_file() or bool(models_in(folder))
         self._records = write_index(folder, ranking, announce) if known else ()
 
     def records(self) -> tuple[ModelRecord, ...]:

@@ -10,15 +10,16 @@ from a JSON file that does not fit it.
     metric, mode    what "best" means here; null where nothing is compared
     best            the file of kind "best", null if there is none
     models          one object for each checkpoint that can be opened, sorted by file:
-        file            name of its .pth in this folder
+        file            name of its .pth or .safetensors in this folder
         kind            latest | best | final | epoch | step; other: of no training run, or a copy
         epoch, step     epochs and optimiser steps done
         metrics         {name: number or null}
         config_hash     equal for checkpoints of runs with the same config; "" if unknown
         saved           when, UTC, ISO 8601
         size_bytes      of all its files
-        files           names of all files that it consists of: the .pth, manifest, chunks
-        metadata        name of its metadata file
+        files           names of all files that it consists of: the .pth, manifest, index, chunks
+        metadata        name of its metadata file; null if it has none. Of m.pth and m.safetensors
+                        the newer has it
 
 `<name>_metadata.json` (`best_metadata.json` for `best_model.pth`) holds the same of one checkpoint,
 its `config` and `versions`, and whatever the trainer tells of it as `details`, at the top level.
@@ -34,22 +35,18 @@ from typing import Any
 
 from checkpoints.catalog import list_files
 from checkpoints.journal import locked, recover
-from checkpoints.layout import layout_of
+from checkpoints.layout import layout_of, may_be_model, stem_of_unfinished
 from checkpoints.lazy import open_checkpoint
 from checkpoints.model_facts import KIND, KINDS, OTHER, ModelFacts, facts_in
 from checkpoints.retention import Ranking
+from checkpoints.survey import find_checkpoints
 from chunkport.errors import BadInputError
 from chunkport.files import replacing
 from chunkport.json_values import without_infinities
 
 INDEX_NAME = "models_index.json"
 _SCHEMA_VERSION = 1
-_MODEL = re.compile(r"(?!\.)(?!.*\.chunk_\d{3,}\.pth$).+\.pth")
-_UNFINISHED = re.compile(
-    r"\.(?P<stem>.+?)(?:\.journal|\.removal"
-    r"|(?:\.pth|\.manifest\.json|\.chunk_\d{3,}\.pth)\.[0-9a-f]{16}\.staged)"
-)
-_NUMBERED = re.compile(r"checkpoint_(?P<kind>epoch|step)_(?P<number>\d+)\.pth")
+_NUMBERED = re.compile(r"checkpoint_(?P<kind>epoch|step)_(?P<number>\d+)\.(?:pth|safetensors)")
 
 
 @dataclass(frozen=True)
@@ -57,12 +54,12 @@ class ModelRecord:
     """One checkpoint of a folder.
 
     Attributes:
-        file: the name of its .pth.
+        file: the name of its .pth or .safetensors, which is not there if that is in chunks.
         kind: one of `KINDS`, or `OTHER`.
         facts: what it says of itself.
         saved: when, in UTC.
         size_bytes: of all its files.
-        files: their names, the .pth first.
+        files: their names, the .pth or .safetensors first if it is there.
     """
 
     file: str
@@ -102,8 +99,8 @@ def recover_folder(folder: Path, announce: Callable[[str], None]) -> None:
     Raises:
         OSError: the folder cannot be written to.
     """
-    hidden = (_UNFINISHED.fullmatch(path.name) for path in folder.iterdir())
-    stems = sorted({match["stem"] for match in hidden if match})
+    hidden = {stem_of_unfinished(path.name) for path in folder.iterdir()}
+    stems = sorted(stem for stem in hidden if stem is not None)
     with locked(folder, exclusive=True):
         for stem in stems:
             try:
@@ -119,13 +116,17 @@ def read_models(folder: Path, announce: Callable[[str], None]) -> tuple[ModelRec
     tensors. Whether their tensors are sound is not looked at.
     """
     found = []
-    for path in sorted(folder.iterdir()):
-        if _MODEL.fullmatch(path.name):
-            try:
-                found.append(_read_model(path))
-            except BadInputError as error:
-                announce(f"Warning: {error}")
+    for path in models_in(folder):
+        try:
+            found.append(_read_model(path))
+        except BadInputError as error:
+            announce(f"Warning: {error}")
     return tuple(found)
+
+
+def models_in(folder: Path) -> tuple[Path, ...]:
+    """The checkpoints that `folder` itself holds, by their names."""
+    return tuple(path for path in find_checkpoints(folder, below=False) if may_be_model(path.name))
 
 
 def write_index(
@@ -139,9 +140,10 @@ def write_index(
         UsageError: the folder is not writable.
     """
     records = read_models(folder, announce)
-    for record in records:
-        if record.kind != OTHER:
-            _write_json(folder / metadata_name(record.file), _metadata(record))
+    newest_last = sorted(records, key=lambda record: record.saved)
+    described = {metadata_name(item.file): item for item in newest_last if item.kind != OTHER}
+    for name, record in described.items():
+        _write_json(folder / name, _metadata(record))
     best = [record for record in records if record.kind == "best"]
     if ranking:
         best.sort(key=lambda record: ranking.sort_key(record.metrics))
@@ -151,10 +153,9 @@ def write_index(
         "mode": ranking.mode if ranking else None,
         "best": best[0].file if best else None,
         "models": [
-            {**_entry(record), "metadata": metadata_name(record.file)}
-            if record.kind != OTHER
-            else {**_entry(record), "metadata": None}
+            {**_entry(record), "metadata": name if described.get(name) is record else None}
             for record in records
+            for name in [metadata_name(record.file)]
         ],
     }
     _write_json(folder / INDEX_NAME, document)

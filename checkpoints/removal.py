@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from checkpoints.journal import locked, remove
+from checkpoints.forms import layout_asked_for, parts_of_chunks
+from checkpoints.journal import locked, recover, remove
 from checkpoints.layout import layout_of
 from chunkport.errors import UsageError
 
@@ -10,8 +11,9 @@ from chunkport.errors import UsageError
 def remove_checkpoint(path: Path | str) -> None:
     """Remove every file of the checkpoint at `path`; do nothing if there is none.
 
-    Killed in the middle of it, the rest goes when the checkpoint is next saved, loaded or looked
-    for: nobody takes what is left for a damaged checkpoint.
+    Where both m.pth and m.safetensors are there, only the one that is named goes, with the chunks
+    that are its own. Killed in the middle of it, the rest goes when the checkpoint is next saved,
+    loaded or looked for: nobody takes what is left for a damaged checkpoint.
 
     Raises:
         BadInputError: the journal of an interrupted save is damaged.
@@ -22,7 +24,10 @@ def remove_checkpoint(path: Path | str) -> None:
         return
     try:
         with locked(layout.folder, exclusive=True):
-            remove(layout)
+            recover(layout)
+            layout = layout_asked_for(layout, path)
+            there = layout.main.is_file() or layout.main.is_symlink()
+            remove(layout, [*([layout.main] if there else []), *parts_of_chunks(layout)])
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(

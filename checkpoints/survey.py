@@ -1,26 +1,28 @@
 """Finding the checkpoints in a folder by the names of its files."""
 
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from checkpoints.forms import refuse_missing
-from checkpoints.layout import INDEX_SUFFIX, layout_of
-from checkpoints.safetensors_file import SUFFIX
-from checkpoints.shard_index import read_index
+from checkpoints.forms import owner_of_chunks, refuse_missing
+from checkpoints.layout import (
+    INDEX_SUFFIX,
+    SUFFIXES,
+    Layout,
+    layout_of,
+    name_in_place,
+    stem_of_part,
+)
+from checkpoints.shard_index import is_of_a_save, read_index
 from chunkport.errors import BadInputError
 
-_CHUNK = re.compile(r"(.+)\.chunk_\d{3,}\.(?:pth|safetensors)")
-_STAGED = re.compile(r"\.(.+)\.[0-9a-f]{16}\.staged")
-_MANIFEST_SUFFIX = ".manifest.json"
-_WHOLE_SUFFIXES = (".pth", ".pt", ".safetensors")
+_WHOLE_SUFFIXES = (*SUFFIXES.values(), ".pt")
 _HEAD_BYTES = 4096
 
 
-def find_checkpoints(place: Path) -> tuple[Path, ...]:
-    """The checkpoint that `place` is a file of, or those in the folder `place` and below it.
+def find_checkpoints(place: Path, *, below: bool = True) -> tuple[Path, ...]:
+    """The checkpoint that `place` is a file of, or those in the folder `place` and `below` it.
 
     Hidden folders and links to folders are passed over.
 
@@ -28,30 +30,29 @@ def find_checkpoints(place: Path) -> tuple[Path, ...]:
         BadInputError: there is nothing at `place`, or a folder cannot be read.
     """
     if not place.is_dir():
-        present = place.parent.iterdir() if place.parent.is_dir() else ()
-        beside = {file.name for file in present}
-        main = _main_name(place.name, beside)
-        if main is not None and main != place.name:
-            return (place.with_name(main),)
-        if not place.is_file() and not layout_of(place).manifest.is_file():
+        layout, stem = layout_of(place), stem_of_part(place.name)
+        mains = tuple(_mains(place.parent, stem, {place.name})) if stem else ()
+        if not any(file.is_file() for file in (place, layout.manifest, layout.index)):
             raise refuse_missing(place)
-        return (place,)
+        return mains or (place,)
     found: set[Path] = set()
-    for folder, below, names in os.walk(place, onerror=_refuse):
-        below[:] = [name for name in below if not name.startswith(".")]
+    for folder, deeper, names in os.walk(place, onerror=_refuse):
+        deeper[:] = [name for name in deeper if below and not name.startswith(".")]
         found.update(_in_folder(Path(folder), set(names)))
     return tuple(sorted(found))
 
 
 def _in_folder(folder: Path, names: set[str]) -> Iterator[Path]:
-    parts = _parts_of_others(folder, names)
-    for name in names - parts:
-        main = _main_name(name, names)
-        if main is None:
-            continue
-        alone = name.endswith(_MANIFEST_SUFFIX) and main not in names
-        if not alone or _is_of_chunks(folder / name):
-            yield folder / main
+    parts: dict[str, set[str]] = {}
+    others = _parts_of_others(folder, names)
+    for name in names:
+        stem = stem_of_part(name)
+        if stem is not None:
+            parts.setdefault(stem, set()).add(name)
+        elif name.endswith(_WHOLE_SUFFIXES) and not name.startswith(".") and name not in others:
+            yield folder / name
+    for stem, of_stem in parts.items():
+        yield from _mains(folder, stem, of_stem)
 
 
 def _parts_of_others(folder: Path, names: set[str]) -> set[str]:
@@ -64,16 +65,31 @@ def _parts_of_others(folder: Path, names: set[str]) -> set[str]:
     return parts
 
 
-def _main_name(name: str, beside: set[str]) -> str | None:
-    """The name of the checkpoint that a file belongs to; None if it is of something else."""
-    if staged := _STAGED.fullmatch(name):
-        name = staged[1]
-    chunk = _CHUNK.fullmatch(name)
-    if chunk or name.endswith((_MANIFEST_SUFFIX, INDEX_SUFFIX)):
-        stem = chunk[1] if chunk else layout_of(name).stem
-        whole, index = f"{stem}.pth", f"{stem}{INDEX_SUFFIX}"
-        return f"{stem}{SUFFIX}" if index in beside and whole not in beside else whole
-    return name if name.endswith(_WHOLE_SUFFIXES) and not name.startswith(".") else None
+def _mains(folder: Path, stem: str, parts: set[str]) -> Iterator[Path]:
+    """What stands for the checkpoints of which these files, called after `stem`, are parts."""
+    layout = Layout(folder, stem, stem + SUFFIXES["safetensors"])
+    if layout.index_name in parts and _is_of_another_tool(layout.index):
+        yield layout.main
+        parts = parts - {layout.index_name}
+    if parts and (parts != {layout.manifest_name} or _is_of_chunks(layout.manifest)):
+        yield folder / (stem + (owner_of_chunks(layout) or _likely_ending(layout, parts)))
+
+
+def _is_of_another_tool(index: Path) -> bool:
+    try:
+        return bool(read_index(index)) and not is_of_a_save(index)
+    except (BadInputError, OSError):
+        return False
+
+
+def _likely_ending(layout: Layout, parts: Iterable[str]) -> str:
+    """How the name of the checkpoint ends whose manifest does not say so."""
+    pth, safetensors = SUFFIXES["pth"], SUFFIXES["safetensors"]
+    placed = {name_in_place(name) for name in parts}
+    for ending in (pth, safetensors):
+        if layout.stem + ending in placed or (layout.folder / (layout.stem + ending)).exists():
+            return ending
+    return safetensors if layout.index_name in placed else pth
 
 
 def _is_of_chunks(manifest: Path) -> bool:

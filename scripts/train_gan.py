@@ -43,6 +43,12 @@ _COLUMNS = (
 @click.option("--seed", type=int, help="Of the weights, the order and the drawn pictures.")
 @click.option("--resume", type=CHECKPOINT, help="Go on from this checkpoint.")
 @click.option("--max-chunk-mb", type=float, help="Largest file of a checkpoint, in MiB.")
+@click.option(
+    "--container",
+    type=click.Choice(["pth", "safetensors"]),
+    default="pth",
+    help="What checkpoints are written as.",
+)
 @click.option("--save-every", type=int, default=10, help="Epochs between checkpoints that stay.")
 @click.option("--save-every-steps", type=int, help="Steps between checkpoints within epochs.")
 @click.option("--keep-top-k", type=int, default=3, help="How many of the latter stay: the best.")
@@ -73,6 +79,7 @@ def command(
     seed: int | None,
     resume: Path | None,
     max_chunk_mb: float | None,
+    container: Literal["pth", "safetensors"],
     save_every: int,
     save_every_steps: int | None,
     keep_top_k: int,
@@ -115,6 +122,7 @@ def command(
         metric=metric,
         mode=mode,
         background=background_save,
+        container=container,
     )
     folder = data_dir or output_dir / "preprocessed_images"
     if data_dir is None and not folder.exists():

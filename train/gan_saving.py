@@ -5,6 +5,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 
+from checkpoints.layout import SUFFIXES, Container
 from checkpoints.model_facts import ModelFacts, current_versions
 from checkpoints.model_folder import ModelFolder, SaveAs
 from checkpoints.retention import KeepBest, Mode, Ranking
@@ -53,6 +54,7 @@ class Saving:
         metric: one of `CRITERIA`.
         mode: whether more or less of it is better; None for its own.
         background: write while training goes on.
+        container: the form of the files and the end of their names, "pth" or "safetensors".
     """
 
     max_chunk_mb: float = 90
@@ -62,6 +64,7 @@ class Saving:
     metric: str = "d-fake"
     mode: Mode | None = None
     background: bool = False
+    container: Container = "pth"
 
     def __post_init__(self) -> None:
         for name in ("every_epochs", "every_steps", "keep_top_k"):
@@ -74,6 +77,11 @@ class Saving:
             )
         if self.metric == "d-fake" and self.mode == "max":
             raise UsageError("mode: 'max' of a distance makes the worst the best; choose 'min'")
+
+    @property
+    def suffix(self) -> str:
+        """How the checkpoints' names end."""
+        return SUFFIXES[self.container]
 
     @property
     def ranking(self) -> Ranking:
@@ -102,15 +110,16 @@ class GanCheckpoints:
             background=saving.background,
             announce=announce,
         )
-        self.latest = folder / "latest_model.pth"
-        self.final = folder / "final_gan.pth"
+        self.latest = folder / f"latest_model{saving.suffix}"
+        self.final = folder / f"final_gan{saving.suffix}"
         best = self._folder.best(_facts(state)) if state.step else None
         self._best: Mapping[str, float] | None = best.metrics if best else None
+        self._best_name = best.file if best else f"best_model{saving.suffix}"
 
     @property
     def best(self) -> Path | None:
         """The best checkpoint of the run so far, if any yet meets the criterion's conditions."""
-        return None if self._best is None else self._folder.folder / "best_model.pth"
+        return None if self._best is None else self._folder.folder / self._best_name
 
     def step_is_due(self, state: GanState) -> bool:
         """Whether the step just done is one to save after."""
@@ -124,7 +133,7 @@ class GanCheckpoints:
             Exception: what this save, or the one before in the background, met.
         """
         facts = _facts(state)
-        target = SaveAs(f"checkpoint_step_{state.step}.pth", "step")
+        target = SaveAs(f"checkpoint_step_{state.step}{self._saving.suffix}", "step")
         if self._folder.keeps(target, facts):
             self._folder.save(state_values(state, shipped), facts, [target])
 
@@ -135,16 +144,17 @@ class GanCheckpoints:
             Exception: what this save, or the one before in the background, met.
         """
         facts = _facts(state)
+        suffix = self._saving.suffix
         targets = [SaveAs(self.latest.name, "latest")]
         if self._saving.ranking.improves(facts.metrics, self._best):
-            targets.append(SaveAs("best_model.pth", "best"))
+            targets.append(SaveAs(f"best_model{suffix}", "best"))
         if state.epoch % self._saving.every_epochs == 0:
-            targets.append(SaveAs(f"checkpoint_epoch_{state.epoch:03d}.pth", "epoch"))
+            targets.append(SaveAs(f"checkpoint_epoch_{state.epoch:03d}{suffix}", "epoch"))
         if state.epoch == state.config.epochs:
             targets.append(SaveAs(self.final.name, "final"))
         self._folder.save(state_values(state, shipped), facts, targets)
-        if any(target.kind == "best" for target in targets):
-            self._best = facts.metrics
+        if best := [target for target in targets if target.kind == "best"]:
+            self._best, self._best_name = facts.metrics, best[0].file
 
     def __enter__(self) -> "GanCheckpoints":
         return self

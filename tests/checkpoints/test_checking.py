@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import save_torch_state_dict
 from safetensors.torch import save_file
 
-from checkpoints import SavedCheckpoint, save_model_chunked
+from checkpoints import SavedCheckpoint, list_files, save_model_chunked
 from checkpoints.checking import CheckedCheckpoint, check
 from checkpoints.digests import digest_of, record_sha256
 from checkpoints.journal import Commit
@@ -57,6 +58,51 @@ def test_a_sound_checkpoint_in_one_file(tmp_path: Path) -> None:
     save_file({"w": torch.ones(3)}, tmp_path / "m.safetensors")
     found = check(tmp_path / "m.safetensors", deep=True)
     assert (found.form, found.tensors, found.sound) == ("one file", 1, True)
+
+
+@pytest.mark.parametrize("name", ["m.pth", "m.safetensors"])
+def test_a_sound_checkpoint_in_safetensors(tmp_path: Path, name: str) -> None:
+    model = {"net": {"w": torch.ones(40_000)}, "epoch": 4}
+    saved = save_model_chunked(model, tmp_path / name, 0.0625, container="safetensors")
+    found = check(saved.path, deep=True)
+    assert (found.form, found.tensors, found.epoch) == ("chunks", 1, 4)
+    assert found.findings == ()
+    beside = ["m.manifest.json", "m.safetensors.index.json"]
+    assert [file.name for file in found.beside] == (["m.pth"] if name == "m.pth" else []) + beside
+    (tmp_path / "m.safetensors.index.json").write_text("{}")
+    assert "m.safetensors.index.json: is damaged" in said(check(saved.path), "error")
+
+
+def test_chunks_of_the_other_ending_are_not_left_over(tmp_path: Path) -> None:
+    whole = save_model_chunked({"w": torch.ones(3)}, tmp_path / "m.pth").path
+    save_model_chunked({"w": torch.ones(40_000)}, tmp_path / "m.safetensors", 0.0625)
+    assert check(whole).findings == ()
+
+
+def test_missing_and_truncated_shards_are_named(tmp_path: Path) -> None:
+    state = {f"layer{number}": torch.ones(99) for number in range(4)}
+    save_torch_state_dict(state, tmp_path, max_shard_size=800)
+    first, second = sorted(tmp_path.glob("*.safetensors"))
+    found = check(tmp_path / "model.safetensors", deep=True)
+    assert (found.form, found.tensors, found.findings) == ("shards", 4, ())
+    os.truncate(second, second.stat().st_size - 1)
+    assert second.name in said(check(tmp_path / "model.safetensors"), "error")
+    first.unlink()
+    message = f"{first}: missing; copy all chunks beside the index"
+    assert message in said(check(tmp_path / "model.safetensors"), "error")
+
+
+def test_a_removal_that_was_not_finished_is_no_damage(chunked: SavedCheckpoint) -> None:
+    layout = layout_of(chunked.path)
+    names = [file.name for file in list_files(chunked.path)]
+    layout.removal.write_text(json.dumps({"remove": names}))
+    chunked.chunk_files[0].unlink()
+    found = check(chunked.path)
+    assert (found.form, found.sound) == ("unfinished", True)
+    assert f"{layout.removal}: of a removal that was not finished" in said(found, "warning")
+    assert layout.removal.exists()
+    layout.removal.write_text("?")
+    assert "damaged mark" in said(check(chunked.path), "error")
 
 
 def test_every_missing_or_changed_chunk_is_named(chunked: SavedCheckpoint) -> None:

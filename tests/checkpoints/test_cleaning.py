@@ -1,9 +1,17 @@
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from checkpoints import SavedCheckpoint, clean_chunks, load_model_chunked, save_model_chunked
+from checkpoints import (
+    SavedCheckpoint,
+    clean_chunks,
+    list_files,
+    load_model_chunked,
+    save_model_chunked,
+)
+from checkpoints.layout import layout_of
 from chunkport.errors import BadInputError
 
 NEIGHBOURS = [
@@ -102,3 +110,34 @@ def test_patterns_in_the_name_are_not_obeyed(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no folder"):
         clean_chunks(tmp_path / "nowhere" / "m.pth")
+
+
+def test_what_an_interrupted_cleaning_left_is_cleaned(chunked: SavedCheckpoint) -> None:
+    folder = chunked.path.parent
+    files = [*list_files(chunked.path)]
+    names = [file.name for file in files]
+    layout_of(chunked.path).removal.write_text(json.dumps({"remove": names}))
+    files.pop().unlink()
+    assert sorted(clean_chunks(chunked.path)) == sorted(files)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_save_that_was_not_moved_into_place_is_cleaned_as_the_save_that_it_is(
+    tmp_path: Path, chunked: SavedCheckpoint
+) -> None:
+    """The committed save holds the whole model, so it stays, and the chunks of the older go."""
+    whole = save_model_chunked({"new": 1}, tmp_path / "other" / "best_model.pth")
+    layout = layout_of(chunked.path)
+    whole.path.rename(layout.staged(chunked.path.name, whole.save_id))
+    layout.journal.write_text(f'{{"save_id": "{whole.save_id}", "chunks": 0}}\n')
+    assert clean_chunks(chunked.path) == ()
+    assert load_model_chunked(chunked.path) == {"new": 1}
+
+
+def test_a_checkpoint_of_format_1_0_is_cleaned(tmp_path: Path) -> None:
+    torch.save({"is_chunked": True, "manifest": "m.manifest.json"}, tmp_path / "m.pth")
+    (tmp_path / "m.manifest.json").write_text('{"version": "1.0", "is_chunked": true}')
+    torch.save({"w": torch.ones(1)}, tmp_path / "m.chunk_000.pth")
+    before = sorted(tmp_path.iterdir())
+    assert sorted(clean_chunks(tmp_path / "m.pth")) == before
+    assert list(tmp_path.iterdir()) == []

@@ -30,9 +30,11 @@ def test_a_file_s_checksums(tmp_path: Path) -> None:
     assert sum(heard) == len(content)
 
 
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
 def test_what_is_recorded_is_in_the_manifest_and_nothing_else_changes(
-    chunked: SavedCheckpoint,
+    tmp_path: Path, model: dict[str, Any], save_small: Any, container: str
 ) -> None:
+    chunked = save_small(model, tmp_path / f"m.{container}")
     assert chunked.manifest is not None
     before = json.loads(chunked.manifest.read_text())
     record_sha256(layout_of(chunked.path), chunked.save_id, digests(chunked))

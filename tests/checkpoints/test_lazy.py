@@ -278,3 +278,19 @@ def test_neither_torch_nor_numpy_is_needed(tmp_path: Path) -> None:
     paths = [str(tmp_path / name) for name in ("m.pth", "c.pth", "s.safetensors")]
     subprocess.run([sys.executable, "-c", ALONE, *paths], check=True)
     assert load_model_chunked(tmp_path / "c.pth")["w"].shape == (1000, 100)
+
+
+def test_tensors_are_read_by_name_and_by_prefix(tmp_path: Path) -> None:
+    net = {"detector.w": torch.randn(300, 200), "detector.b": torch.randn(9)}
+    net |= {"head.w": torch.ones(2), "detector.tied": net["detector.w"]}
+    save_model_chunked({"model": net, "epoch": 3}, tmp_path / "m.pth", CAP_MB, announce=quiet)
+    opened = open_checkpoint(tmp_path / "m.pth")
+    assert torch.equal(opened.read("model/head.w"), net["head.w"])
+    read = opened.read_prefix("model/detector.")
+    assert list(read) == ["model/detector.w", "model/detector.b", "model/detector.tied"]
+    assert all(torch.equal(tensor, net[name[6:]]) for name, tensor in read.items())
+    assert read["model/detector.w"] is read["model/detector.tied"]
+    with pytest.raises(BadInputError, match=r"no tensor 'model/hed\.w'; nearest: 'model/head\.w'"):
+        opened.read("model/hed.w")
+    with pytest.raises(BadInputError, match=r"no tensor 'modle/det'; nearest: 'model/det'"):
+        opened.read_prefix("modle/det")

@@ -77,14 +77,15 @@ def models(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("background", [False, True], ids=["foreground", "background"])
 @pytest.mark.parametrize("cap_mb", [90, 0.0625])
+@pytest.mark.parametrize("container", ["pth", "safetensors"])
 def test_a_resumed_run_ends_with_the_same_bits(
-    manager: Open, background: bool, cap_mb: float
+    manager: Open, background: bool, cap_mb: float, container: str
 ) -> None:
     whole = Run()
     random.seed(1)
     np.random.seed(1)  # noqa: NPY002 - the global generator is meant
     config = {"width": 8}
-    with manager(background=background, max_chunk_mb=cap_mb) as checkpoints:
+    with manager(background=background, max_chunk_mb=cap_mb, container=container) as checkpoints:
         for epoch in (1, 2):
             whole.step()
             at: dict[str, Any] = {"epoch": epoch, "step": epoch, "config": config}
@@ -94,7 +95,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
     after = (random.random(), torch.rand(1))  # noqa: S311 - nothing secret about it
 
     resumed = Run()
-    with manager(background=background) as checkpoints:
+    with manager(background=background, container=container) as checkpoints:
         told = checkpoints.resume_from_checkpoint(**resumed.parts, config=config)
         resumed.history = told["history"]
     assert (told["epoch"], told["global_step"], told["checkpoint_type"]) == (2, 2, "latest")
@@ -226,7 +227,7 @@ def test_weights_alone_leave_the_random_numbers_and_the_optimizer(
         ({}, {"checkpoint_type": "best"}, "no 'f1', by which the best is chosen; there are: none"),
         ({}, {"metrics": {"val_f1": 1.0}}, "no 'f1', by .* there are: val_f1"),
         ({"metric": None}, {"checkpoint_type": "best"}, "'best' by what"),
-        ({"use_safetensors": True}, {}, "container: 'safetensors' is not known; choose 'pth'"),
+        ({"container": "zip"}, {}, "container 'zip': choose one of pth, safetensors"),
         ({"keep_top_k": 0}, {}, "keep: is 0"),
         ({"mode": "most"}, {}, "mode: is 'most'"),
         ({}, {"history": {"net": len}}, "history/net holds a value of type"),

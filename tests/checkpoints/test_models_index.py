@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from checkpoints import SavedCheckpoint, load_model_chunked, save_model_chunked
+from checkpoints import SavedCheckpoint, list_files, load_model_chunked, save_model_chunked
 from checkpoints.layout import layout_of
 from checkpoints.model_facts import KIND, ModelFacts
 from checkpoints.models_index import metadata_name, read_models, recover_folder, write_index
@@ -147,7 +148,8 @@ def test_whatever_was_interrupted_in_the_folder_is_mended(tmp_path: Path) -> Non
     chunks = len(committed.chunk_files)
     layout.journal.write_text(f'{{"save_id": "{committed.save_id}", "chunks": {chunks}}}\n')
     removed = save(tmp_path / "checkpoint_step_30.pth", "step", FACTS, 0.125)
-    layout_of(removed.path).removal.touch()
+    names = [file.name for file in list_files(removed.path)]
+    layout_of(removed.path).removal.write_text(json.dumps({"remove": names}))
     removed.path.unlink()
     (tmp_path / ".never.pth.0123456789abcdef.staged").write_text("half")
     (tmp_path / ".bad.journal").write_text("?")
@@ -164,3 +166,34 @@ def test_whatever_was_interrupted_in_the_folder_is_mended(tmp_path: Path) -> Non
     assert load_model_chunked(committed.path)["epoch"] == 3
     assert len(said) == 1
     assert ".bad.journal: damaged journal" in said[0]
+
+
+def test_safetensors_are_listed_too(tmp_path: Path) -> None:
+    """Whole ones, and those in chunks, of which no file bears the checkpoint's name."""
+    save(tmp_path / "best_model.safetensors", "best", FACTS)
+    save(tmp_path / "latest_model.safetensors", "latest", FACTS, 0.125)
+    save(tmp_path / "best_model.pth", "best", FACTS)
+    os.utime(tmp_path / "best_model.safetensors", (1, 1))
+    write_index(tmp_path, None, ignore)
+    models = {model["file"]: model for model in index(tmp_path)["models"]}
+    assert {name: (model["kind"], model["metadata"]) for name, model in models.items()} == {
+        "best_model.pth": ("best", "best_metadata.json"),
+        "best_model.safetensors": ("best", None),
+        "latest_model.safetensors": ("latest", "latest_metadata.json"),
+    }
+    assert models["latest_model.safetensors"]["files"] == [
+        "latest_model.manifest.json",
+        "latest_model.safetensors.index.json",
+        "latest_model.chunk_000.safetensors",
+        "latest_model.chunk_001.safetensors",
+    ]
+    metadata = json.loads((tmp_path / "best_metadata.json").read_text())
+    assert metadata["file"] == "best_model.pth"
+
+
+def test_an_interrupted_save_of_safetensors_is_mended(tmp_path: Path) -> None:
+    names = ("m.safetensors", "m.chunk_000.safetensors", "m.safetensors.index.json")
+    for name in names:
+        (tmp_path / f".{name}.0123456789abcdef.staged").write_text("half")
+    recover_folder(tmp_path, ignore)
+    assert list(tmp_path.iterdir()) == []

@@ -55,6 +55,30 @@ def saved_as_best(folder: Path, states: list[GanState], **saving: Any) -> list[i
     return bests
 
 
+@pytest.mark.parametrize("cap_mb", [90, 0.0625])
+def test_a_run_in_safetensors_is_resumed_to_the_same_bits(
+    images: torch.Tensor, tmp_path: Path, cap_mb: float
+) -> None:
+    saving = Saving(cap_mb, every_epochs=2, metric="g-loss", container="safetensors")
+    four = replace(TINY, epochs=4)
+    whole = train_gan(images, four, tmp_path / "whole", saving=saving)
+    names = ["best_model", "checkpoint_epoch_002", "checkpoint_epoch_004", "final_gan"]
+    expected = [f"{name}.safetensors" for name in [*names, "latest_model"]]
+    folder = tmp_path / "whole" / "models"
+    index = json.loads((folder / "models_index.json").read_text())
+    assert [model["file"] for model in index["models"]] == expected
+    assert list(folder.glob("*.pth")) == []
+    assert whole.best == folder / "best_model.safetensors"
+    assert (folder / "final_gan.safetensors").exists() == (cap_mb == 90)
+
+    middle = folder / "checkpoint_epoch_002.safetensors"
+    resumed = train_gan(images, four, tmp_path / "resumed", resume=middle, saving=saving)
+    states = [load_model_chunked(run.checkpoint) for run in (whole, resumed)]
+    for key, value in states[0]["generator_state_dict"].items():
+        assert torch.equal(value, states[1]["generator_state_dict"][key]), key
+    assert states[0]["history"] == states[1]["history"]
+
+
 def test_a_run_leaves_the_names_that_it_promises(images: torch.Tensor, tmp_path: Path) -> None:
     saving = Saving(every_epochs=2, every_steps=1, keep_top_k=2, metric="g-loss")
     result = train_gan(images, replace(TINY, epochs=4), tmp_path, saving=saving)
