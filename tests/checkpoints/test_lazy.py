@@ -281,8 +281,8 @@ def test_neither_torch_nor_numpy_is_needed(tmp_path: Path) -> None:
 
 
 def test_tensors_are_read_by_name_and_by_prefix(tmp_path: Path) -> None:
-    net = {f"detector.{name}": torch.randn(300, 200) for name in "wb"} | {"head.w": torch.ones(2)}
-    net["detector.tied"] = net["detector.w"]
+    net = {"detector.w": torch.randn(300, 200), "detector.b": torch.randn(9)}
+    net |= {"head.w": torch.ones(2), "detector.tied": net["detector.w"]}
     save_model_chunked({"model": net, "epoch": 3}, tmp_path / "m.pth", CAP_MB, announce=quiet)
     opened = open_checkpoint(tmp_path / "m.pth")
     assert torch.equal(opened.read("model/head.w"), net["head.w"])
