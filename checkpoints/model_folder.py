@@ -18,7 +18,7 @@ from checkpoints.models_index import (
 )
 from checkpoints.removal import remove_checkpoint
 from checkpoints.retention import Policies, Ranking, expired
-from checkpoints.saving import DEFAULT_CHUNK_MB, announce_on_stderr
+from checkpoints.saving import DEFAULT_CHUNK_MB, announce_on_stderr, cap_in_bytes
 from checkpoints.writer import save_model_chunked
 from chunkport.errors import UsageError
 from chunkport.files import make_folder
@@ -58,6 +58,7 @@ class ModelFolder:
         """
         if container != "pth":
             raise UsageError(f"container: {container!r} is not known; choose 'pth'")
+        cap_in_bytes(max_chunk_mb)  # which refuses one that no save could keep
         self.folder = folder
         self.ranking = ranking
         self._policies = policies or {}
