@@ -152,5 +152,5 @@ def test_what_cannot_be_opened_stays_with_the_reason(tmp_path: Path, make: Any) 
 
 def test_an_age_that_is_no_number_is_refused() -> None:
     for age in (float("nan"), -1.0):
-        with pytest.raises(UsageError, match="older_than_days: is .*; give at least 0"):
+        with pytest.raises(UsageError, match=r"older_than_days: is .*; give at least 0"):
             Rules(older_than_days=age)
