@@ -240,3 +240,16 @@ def test_shards_of_another_tool_are_one_checkpoint(tmp_path: Path) -> None:
     assert (found.form, found.tensors, found.findings) == ("shards", 2, ())
     (tmp_path / shards["b"]).unlink()
     assert f"{tmp_path / shards['b']}: missing" in said(check(path), "error")
+
+
+def test_a_link_is_called_as_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    save_model_chunked({"w": torch.ones(3)}, tmp_path / "run" / "m.pth", announce=print)
+    link, lost = tmp_path / "best.pth", tmp_path / "lost.pth"
+    link.symlink_to("run/m.pth")
+    lost.symlink_to("run/gone.pth")
+    assert (check(link).path, check(link).sound) == (link, True)
+    found = check(lost)
+    assert (found.path, found.sound) == (lost, False)
+    message = f"{lost}: is a link to run/gone.pth, which is not there; remove it"
+    assert [finding.message for finding in found.findings] == [message]
