@@ -81,7 +81,7 @@ def _remove(path: Path, mark: int) -> None:
 def _prune(path: Path, mark: int) -> None:
     """Into the trash, back, and into the trash again."""
     _save(path, mark)
-    restore(discard(path, list_files(path), f"{mark}a"))
+    restore([discard(path, list_files(path), f"{mark}a")])
     discard(path, list_files(path), f"{mark}b")
 
 

@@ -97,9 +97,18 @@ def check(
                 if deep and found.sound:
                     found = _read_through(checkpoint, found, on_bytes)
         except BadInputError as error:
-            found = _unreadable(layout, error)
+            found = _unreadable(layout, _refusal_of_link(path) or error)
+    if path.is_symlink():
+        found = replace(found, path=path)
     remarks = [str(warning.message) for warning in said]
     return _with_findings(found, "warning", [*remarks, *_left_over(layout, found)])
+
+
+def _refusal_of_link(path: Path) -> BadInputError | None:
+    """What to say of a link that leads nowhere, of which the error names only the end."""
+    if not path.is_symlink() or path.exists():
+        return None
+    return BadInputError(f"{path}: is a link to {path.readlink()}, which is not there; remove it")
 
 
 def _with_findings(

@@ -7,7 +7,7 @@ from typing import Any
 
 from checkpoints.checkpoint_types import latest_name, not_measured, target_for
 from checkpoints.layout import known_container
-from checkpoints.model_facts import ModelFacts, current_versions, facts_in
+from checkpoints.model_facts import ModelFacts, count_done, current_versions, facts_in, measured
 from checkpoints.model_folder import ModelFolder, SaveAs
 from checkpoints.models_index import ModelRecord
 from checkpoints.reader import load_model_chunked
@@ -243,12 +243,19 @@ class CheckpointManager:
         self, epoch: int, step: int, metrics: Mapping[str, float] | None, config: Any
     ) -> ModelFacts:
         plain = plain_config(config)
-        measured = {key: float(value) for key, value in (metrics or {}).items()}
-        if self._ranking and measured and self._ranking.metric not in measured:
-            raise not_measured(self._ranking, measured)
+        numbers = measured(metrics)
+        if self._ranking and numbers and self._ranking.metric not in numbers:
+            raise not_measured(self._ranking, numbers)
         run = config_hash(plain, self._may_change)
         versions = current_versions()
-        return ModelFacts(epoch, step, measured, plain, run, versions=versions)
+        return ModelFacts(
+            count_done("epoch", epoch),
+            count_done("step", step),
+            numbers,
+            plain,
+            run,
+            versions=versions,
+        )
 
     def _is_best(self, facts: ModelFacts) -> bool:
         assert self._ranking is not None

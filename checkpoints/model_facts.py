@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import index
 from platform import python_version
 from typing import Any
 
 from chunkport import __version__
+from chunkport.errors import UsageError
 
 KIND = "checkpoint_type"
 """Key under which a checkpoint says which of a run's checkpoints it is."""
@@ -70,6 +72,36 @@ def facts_in(values: Mapping[str, Any]) -> ModelFacts:
         details=mapping("details"),
         versions=mapping("versions"),
     )
+
+
+def count_done(name: str, value: Any) -> int:
+    """How many epochs or steps are done, of whatever integer type a training loop counts in.
+
+    Raises:
+        UsageError: no whole number, or below 0.
+    """
+    try:
+        count = index(value)
+    except TypeError:
+        count = -1
+    if count < 0:
+        raise UsageError(f"{name}: is {value!r:.80}; give a whole number from 0 up")
+    return count
+
+
+def measured(metrics: Mapping[str, Any] | None) -> dict[str, float]:
+    """The metrics as numbers of Python; a tensor of one number is one too.
+
+    Raises:
+        UsageError: one that is no number.
+    """
+    numbers = {}
+    for name, value in (metrics or {}).items():
+        try:
+            numbers[name] = float(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UsageError(f"metrics: {name} is {value!r:.80}; give a number") from error
+    return numbers
 
 
 def current_versions() -> dict[str, str]:

@@ -19,7 +19,7 @@ from checkpoints.models_index import (
 )
 from checkpoints.removal import remove_checkpoint
 from checkpoints.retention import Policies, Ranking, expired
-from checkpoints.saving import DEFAULT_CHUNK_MB, announce_on_stderr
+from checkpoints.saving import DEFAULT_CHUNK_MB, announce_on_stderr, cap_in_bytes
 from checkpoints.writer import save_model_chunked
 from chunkport.errors import UsageError
 from chunkport.files import make_folder
@@ -56,6 +56,7 @@ class ModelFolder:
         Raises:
             UsageError: the folder cannot serve.
         """
+        cap_in_bytes(max_chunk_mb)  # which refuses one that no save could keep
         self.folder = folder
         self.ranking = ranking
         self._policies = policies or {}

@@ -91,6 +91,10 @@ def encode(value: Mapping[str, Any], special: Callable[[Any, Path], Json]) -> Js
     Raises:
         UsageError: a value that is not stored; the message says where.
     """
+    if not isinstance(value, Mapping):
+        raise UsageError(
+            f"checkpoint: is a {type(value).__name__}; give a dictionary, such as a state_dict()"
+        )
     for key in value:
         if type(key) is not str:
             raise UsageError(

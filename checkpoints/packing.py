@@ -190,7 +190,7 @@ def _reading(archive: Path) -> Iterator[None]:
     try:
         yield
     except _FAULTS as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = str(error).partition("\n")[0].rstrip(":")[:200]  # what each opener met follows
         raise BadInputError(
             f"{archive}: not an archive of a checkpoint, or damaged ({reason}); copy it again"
         ) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints.catalog import list_files
+from checkpoints.lazy import open_checkpoint
 from checkpoints.models_index import INDEX_NAME, write_index
 from checkpoints.retention import Ranking
 from checkpoints.survey import find_checkpoints
@@ -41,6 +42,10 @@ class Rules:
     keep_last: int = 3
     keep_best: int = 1
     pins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.older_than_days >= 0:  # nor a NaN, than which nothing is younger
+            raise UsageError(f"older_than_days: is {self.older_than_days}; give at least 0")
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,7 @@ def refresh_index(folder: Path, announce: Callable[[str], None]) -> None:
 def _examined(path: Path, index: _Index, now: float) -> Decision:
     try:
         files = [*list_files(path)]
+        open_checkpoint(path)  # which refuses what is damaged, or no checkpoint at all
     except BadInputError as error:
         return Decision(path, (), 0, 0.0, str(error))
     metadata = index.metadata.get(path.name)

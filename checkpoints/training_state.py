@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 import torch
+from torch.optim import Optimizer
 
 from checkpoints.random_state import capture_random_state, restore_random_state
 from chunkport.errors import BadInputError
 
 _SHOWN = 8
+_OF_SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum")
 
 
 class Stateful(Protocol):
@@ -71,6 +73,8 @@ def restore_parts(values: Mapping[str, Any], origin: str, **parts: Part) -> None
     for key, part, state in found:
         if isinstance(part, torch.nn.Module):
             _check_module(part, state, f"{origin}: {key}")
+        elif isinstance(part, Optimizer):
+            _check_optimizer(part, state, f"{origin}: {key}")
     for key, part, state in found:
         try:
             part.load_state_dict(_like(part, state))
@@ -117,6 +121,23 @@ def _check_module(module: torch.nn.Module, state: Mapping[str, Any], origin: str
         raise BadInputError(
             f"{origin} does not fit {type(module).__name__}: {'; '.join(sorted(odd)[:_SHOWN])}"
             f"{more}; build the network that it was saved from"
+        )
+
+
+def _check_optimizer(optimizer: Optimizer, state: Mapping[str, Any], origin: str) -> None:
+    """Raise for the state of another algorithm, which PyTorch takes and then fails to step with.
+
+    Each has settings that the other does not know. A scheduler adds some, and so does a later
+    PyTorch, but both only to one side.
+    """
+    held = {name for group in state.get("param_groups") or () for name in group}
+    expected = {name for group in optimizer.param_groups for name in group}
+    unknown = sorted(name for name in held - expected if name not in _OF_SCHEDULERS)
+    missing = sorted(optimizer.defaults.keys() - held)
+    if unknown and missing:
+        raise BadInputError(
+            f"{origin} does not fit {type(optimizer).__name__}: has {', '.join(unknown)}, but not "
+            f"{', '.join(missing)}; build the optimizer that it was saved from"
         )
 
 

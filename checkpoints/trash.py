@@ -96,11 +96,11 @@ def in_trash(folder: Path) -> tuple[TrashEntry, ...]:
     """What the trash of `folder` holds, the oldest first; finishes moves that were interrupted.
 
     Raises:
-        BadInputError: an entry is damaged.
-        UsageError: there is no such folder, or it is not writable.
+        BadInputError: there is no such folder, or an entry is damaged.
+        UsageError: the folder is not writable.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; name one with checkpoints")
+        raise BadInputError(f"{folder}: no such folder; name one with checkpoints")
     found = []
     with _writing(folder), locked(folder, exclusive=True):
         for place in sorted((folder / TRASH).glob("[!.]*/*")):
@@ -117,28 +117,39 @@ def in_trash(folder: Path) -> tuple[TrashEntry, ...]:
     return tuple(found)
 
 
-def restore(entry: TrashEntry) -> None:
-    """Move a checkpoint back to where it was.
+def restore(entries: Sequence[TrashEntry]) -> None:
+    """Move checkpoints of one folder back to where they were, once all are found to have room.
 
     Raises:
-        UsageError: something of its name is there again, or the folder is not writable.
-        BadInputError: it is not whole.
+        UsageError: something of their names is there again, or the folder is not writable.
+        BadInputError: one is not whole.
     """
+    if not entries:
+        return
+    home = entries[0].home
+    with _writing(home), locked(home, exclusive=True):
+        for entry in entries:
+            _refuse_to_restore(entry)
+        for entry in entries:
+            back = TrashEntry(entry.home, entry.place, entry.checkpoint, entry.files, "home")
+            _write(back)
+            _finish(back)
+
+
+def _refuse_to_restore(entry: TrashEntry) -> None:
+    """Raise if the checkpoint is not whole, or its place is taken."""
     if entry.lacks:
         raise BadInputError(
             f"{entry.place}: lacks {', '.join(entry.lacks)}, so it cannot be restored; "
             "what is left of it is in that folder"
         )
-    with _writing(entry.home), locked(entry.home, exclusive=True):
-        taken = [file.name for file in entry.files if (entry.home / file.name).exists()]
-        if taken:
-            raise UsageError(
-                f"{entry.home}: {', '.join(taken)} is there again; move that elsewhere to restore "
-                f"{entry.checkpoint} from {entry.place}"
-            )
-        back = TrashEntry(entry.home, entry.place, entry.checkpoint, entry.files, "home")
-        _write(back)
-        _finish(back)
+    taken = [file.name for file in entry.files if (entry.home / file.name).exists()]
+    if taken:
+        more = f", with {len(taken) - 1} more files," if len(taken) > 1 else ""
+        raise UsageError(
+            f"{entry.home}: {taken[0]}{more} is there again; move that elsewhere to restore "
+            f"{entry.checkpoint} from {entry.place}"
+        )
 
 
 def empty(entries: Sequence[TrashEntry]) -> None:

@@ -34,6 +34,8 @@ def command(output: Output, path: Path, chunks: bool, dry_run: bool, force: bool
             "--chunks removes a whole checkpoint for good; add --force, or --dry-run to see what "
             "would go; `chunkport prune-models` keeps a trash"
         )
+    if force and not chunks:
+        raise UsageError("--force belongs to --chunks; without it nothing that loads is removed")
     if chunks and path.is_dir():
         raise UsageError(f"{path}: is a folder; --chunks takes one checkpoint")
     found = chunks_to_clean(path) if chunks else clean_left_overs(path, dry_run=True)

@@ -112,8 +112,7 @@ def _turn_over(output: Output, trash: "Sequence[TrashEntry]", *, restore: bool) 
     newest = max((entry.place.parent for entry in trash), default=None)
     taken = [entry for entry in trash if not restore or entry.place.parent == newest]
     if restore:
-        for entry in taken:
-            put_back(entry)
+        put_back(taken)
     else:
         empty(taken)
     done = "restored" if restore else "deleted"

@@ -1,5 +1,6 @@
 """`chunkport train-gan`: train the fruit GAN and leave a chunked checkpoint after every epoch."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -49,9 +50,23 @@ _COLUMNS = (
     default="pth",
     help="What checkpoints are written as.",
 )
-@click.option("--save-every", type=int, default=10, help="Epochs between checkpoints that stay.")
-@click.option("--save-every-steps", type=int, help="Steps between checkpoints within epochs.")
-@click.option("--keep-top-k", type=int, default=3, help="How many of the latter stay: the best.")
+@click.option(
+    "--save-every",
+    type=click.IntRange(min=1),
+    default=10,
+    help="Epochs between checkpoints that stay.",
+)
+@click.option(
+    "--save-every-steps",
+    type=click.IntRange(min=1),
+    help="Steps between checkpoints within epochs.",
+)
+@click.option(
+    "--keep-top-k",
+    type=click.IntRange(min=1),
+    default=3,
+    help="How many of the latter stay: the best.",
+)
 @click.option(
     "--metric",
     type=click.Choice(["d-fake", "d-loss", "g-loss"]),
@@ -166,7 +181,7 @@ def command(
     progress = str(output_dir / "training_progress")
     output.fact("training_progress", progress, f"Pictures after each epoch: {progress}")
     output.next_step(
-        f"chunkport convert {result.checkpoint} --model gan-generator "
+        f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
         "--precision fp32 --precision fp16 --precision int8"
     )
 

@@ -10,6 +10,7 @@ from checkpoints.model_facts import ModelFacts, current_versions
 from checkpoints.model_folder import ModelFolder, SaveAs
 from checkpoints.retention import KeepBest, Mode, Ranking
 from checkpoints.run_config import config_hash
+from checkpoints.saving import cap_in_bytes
 from chunkport.errors import UsageError
 from networks.gan import Generator
 from train.gan_checkpoint import state_values
@@ -71,6 +72,7 @@ class Saving:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name}: is {value}; give at least 1")
+        cap_in_bytes(self.max_chunk_mb)  # which refuses one that no save could keep
         if self.metric not in CRITERIA:
             raise UsageError(
                 f"metric: unknown {self.metric!r}; choose one of {', '.join(CRITERIA)}"

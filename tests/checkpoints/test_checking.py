@@ -83,6 +83,7 @@ def test_missing_and_truncated_shards_are_named(tmp_path: Path) -> None:
     state = {f"layer{number}": torch.ones(99) for number in range(4)}
     save_torch_state_dict(state, tmp_path, max_shard_size=800)
     first, second = sorted(tmp_path.glob("*.safetensors"))
+    assert find_checkpoints(tmp_path) == (tmp_path / "model.safetensors",)
     found = check(tmp_path / "model.safetensors", deep=True)
     assert (found.form, found.tensors, found.findings) == ("shards", 4, ())
     os.truncate(second, second.stat().st_size - 1)
@@ -275,14 +276,14 @@ def test_one_file_of_safetensors_is_held_against_its_own_checksums(tmp_path: Pat
     assert "damaged at 'byte" in said(check(tmp_path / "m.safetensors", deep=True), "error")
 
 
-def test_shards_of_another_tool_are_one_checkpoint(tmp_path: Path) -> None:
-    shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
-    for name, file in shards.items():
-        save_file({name: torch.ones(3)}, tmp_path / file)
-    index = tmp_path / "model.safetensors.index.json"
-    index.write_text(json.dumps({"metadata": {}, "weight_map": shards}))
-    (path,) = find_checkpoints(tmp_path)
-    found = check(path, deep=True)
-    assert (found.form, found.tensors, found.findings) == ("shards", 2, ())
-    (tmp_path / shards["b"]).unlink()
-    assert f"{tmp_path / shards['b']}: missing" in said(check(path), "error")
+def test_a_link_is_called_as_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    save_model_chunked({"w": torch.ones(3)}, tmp_path / "run" / "m.pth", announce=print)
+    link, lost = tmp_path / "best.pth", tmp_path / "lost.pth"
+    link.symlink_to("run/m.pth")
+    lost.symlink_to("run/gone.pth")
+    assert (check(link).path, check(link).sound) == (link, True)
+    found = check(lost)
+    assert (found.path, found.sound) == (lost, False)
+    message = f"{lost}: is a link to run/gone.pth, which is not there; remove it"
+    assert [finding.message for finding in found.findings] == [message]

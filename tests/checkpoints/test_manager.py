@@ -272,3 +272,9 @@ def test_every_type_can_be_saved(manager: Open, tmp_path: Path, kind: str) -> No
     name = "step" if kind == "regular" else kind
     assert path == tmp_path / f"checkpoint_{name}{number}.pth"
     assert load_model_chunked(path)["checkpoint_type"] == name
+
+
+def test_a_cap_that_no_save_could_keep_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="max_chunk_mb: 0 is too small"):
+        CheckpointManager(tmp_path / "run", max_chunk_mb=0)
+    assert list(tmp_path.iterdir()) == []

@@ -91,7 +91,8 @@ def of(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
 def test_foreign_archives_are_refused(tmp_path: Path, info: tarfile.TarInfo) -> None:
     with tarfile.open(tmp_path / "m.tar", "w") as tar:
         tar.addfile(info, io.BytesIO(b""))
-    with pytest.raises(BadInputError, match="not an archive of a checkpoint"):
+    message = r"not an archive of a checkpoint, or damaged \([^-]*\); copy"
+    with pytest.raises(BadInputError, match=message):
         unpack(tmp_path / "m.tar", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     assert not (tmp_path / "m.pth").exists()
@@ -131,3 +132,9 @@ def test_killed_while_unpacking_it_is_there_whole_or_not(
 
     assert die_at_every_step(out, prepare, lambda: unpack(archive, out), check) > 6
     assert forms == {True, False}
+
+
+def test_what_is_no_archive_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "m.tar").write_bytes(b"no archive")
+    with pytest.raises(BadInputError, match=r"damaged \(file could not be opened successfully\);"):
+        unpack(tmp_path / "m.tar", tmp_path / "out")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from checkpoints.pruning import Rules, decide
-from chunkport.errors import BadInputError
+from chunkport.errors import BadInputError, UsageError
 
 NOW = 2_000_000_000.0
 DAY = 86_400
@@ -135,3 +135,22 @@ def test_a_damaged_index_is_refused(tmp_path: Path, make: Any, text: str) -> Non
     (tmp_path / "models_index.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(BadInputError, match=r"models_index.json: damaged \(.*mend it, or remove"):
         decide(tmp_path, OLD, NOW)
+
+
+def test_what_cannot_be_opened_stays_with_the_reason(tmp_path: Path, make: Any) -> None:
+    make("old.pth", 90)
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
+    for name, content in (("empty.pth", b""), ("page.pth", b"<html>"), ("bad.safetensors", b"{}")):
+        (tmp_path / name).write_bytes(content)
+    for path in tmp_path.iterdir():
+        os.utime(path, (NOW - 90 * DAY,) * 2)
+    found = judged(tmp_path)
+    assert found.pop("old.pth") == ""
+    assert all(reason.startswith(f"{tmp_path / name}: ") for name, reason in found.items())
+    assert "asks for torch.nn" in found["module.pth"]
+
+
+def test_an_age_that_is_no_number_is_refused() -> None:
+    for age in (float("nan"), -1.0):
+        with pytest.raises(UsageError, match=r"older_than_days: is .*; give at least 0"):
+            Rules(older_than_days=age)

@@ -108,6 +108,12 @@ def test_an_optimizer_that_does_not_fit_is_told() -> None:
     values = training_values(optimizer=Adam(net.parameters()))
     with pytest.raises(BadInputError, match=r"^m\.pth: optimizer_state_dict does not fit .*group"):
         restore_parts(values, "m.pth", optimizer=Adam([net.weight]))
+    another = SGD(net.parameters(), lr=0.5, momentum=0.9)
+    with pytest.raises(BadInputError, match=r"does not fit SGD: has .*betas.*, but not .*momentum"):
+        restore_parts(values, "m.pth", optimizer=another)
+    assert another.param_groups[0]["lr"] == 0.5
+    values["optimizer_state_dict"]["param_groups"][0].pop("decoupled_weight_decay")
+    restore_parts(values, "m.pth", optimizer=Adam(net.parameters()))  # as an earlier PyTorch saved
     with pytest.raises(
         BadInputError, match=r"^m\.pth: has no random_state; resume from a training"
     ):

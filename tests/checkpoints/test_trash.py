@@ -48,7 +48,7 @@ def test_there_and_back(tmp_path: Path, name: str, container: str) -> None:
     assert names(tmp_path) == {TRASH, "other.pth"}
     assert names(tmp_path / TRASH / "monday" / name) == before - {"other.pth"} | {"entry.json"}
     assert in_trash(tmp_path) == (entry,)
-    restore(entry)
+    restore([entry])
     assert names(tmp_path) == before
     assert mark_of(path) == 1.0
 
@@ -82,7 +82,7 @@ def test_killed_at_any_step_it_loads_whole_or_not_and_the_next_call_finishes(
             assert mark_of(path) is None
             assert names(folder) == {TRASH}
             assert entries[0].lacks == ()
-            restore(entries[0])
+            restore(entries[:1])
         assert mark_of(path) == 1.0
         assert not {file for file in names(folder) if file.startswith(".")} - {TRASH}
 
@@ -110,11 +110,11 @@ def test_a_restoration_that_is_killed_is_finished_too(
         assert mark_of(path) in (1.0, None)
         for entry in in_trash(folder):
             assert mark_of(path) is None
-            restore(entry)
+            restore([entry])
         assert mark_of(path) == 1.0
         assert len(names(folder)) == 5
 
-    assert die_at_every_step(folder, prepare, lambda: restore(in_trash(folder)[0]), check) > 6
+    assert die_at_every_step(folder, prepare, lambda: restore(in_trash(folder)[:1]), check) > 6
 
 
 def test_what_was_saved_anew_meanwhile_is_not_taken(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_what_was_saved_anew_meanwhile_is_not_taken(tmp_path: Path) -> None:
     assert mark_of(path) == 2.0
     assert entry.lacks == ("m.chunk_002.pth",)
     with pytest.raises(BadInputError, match=r"lacks m\.chunk_002\.pth, so it cannot be restored"):
-        restore(entry)
+        restore([entry])
     empty([entry])
     assert mark_of(path) == 2.0
 
@@ -137,8 +137,21 @@ def test_nothing_is_overwritten_by_a_restoration(tmp_path: Path) -> None:
     entry = discard(path, list_files(path), "monday")
     save(path, 2.0)
     with pytest.raises(UsageError, match=r"m\.pth.* is there again"):
-        restore(entry)
+        restore([entry])
     assert mark_of(path) == 2.0
+
+
+def test_one_that_cannot_come_back_keeps_the_others_in_the_trash(tmp_path: Path) -> None:
+    paths = [save(tmp_path / name, 1.0) for name in ("a.pth", "b.pth")]
+    for path in paths:
+        discard(path, list_files(path), "monday")
+    save(paths[1], 2.0)
+    before = in_trash(tmp_path)
+    message = r"b\.pth, with 4 more files, is there again; move that elsewhere to restore b\.pth"
+    with pytest.raises(UsageError, match=message):
+        restore(before)
+    assert in_trash(tmp_path) == before
+    assert [mark_of(path) for path in paths] == [None, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -164,5 +177,5 @@ def test_a_damaged_entry_moves_nothing(
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(BadInputError, match="no such folder"):
         in_trash(tmp_path / "nowhere")

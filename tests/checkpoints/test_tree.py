@@ -162,3 +162,10 @@ def test_endless_nesting_is_refused() -> None:
 def test_top_level_keys_are_strings() -> None:
     with pytest.raises(UsageError, match="top-level key 3 is not a string"):
         flatten({3: 1})  # type: ignore[dict-item]  # the mistake under test
+
+
+@pytest.mark.parametrize("value", [[torch.ones(2)], torch.ones(2), torch.nn.Linear(2, 2), None])
+def test_what_is_no_dictionary_is_told_what_to_give(value: Any) -> None:
+    message = f"checkpoint: is a {type(value).__name__}; give a dictionary, such as a state_dict"
+    with pytest.raises(UsageError, match=message):
+        flatten(value)

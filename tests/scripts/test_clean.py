@@ -63,6 +63,12 @@ def test_chunks_of_a_whole_folder_are_refused(checkpoint: Path) -> None:
         run(checkpoint.parent, "--chunks", "--force")
 
 
+def test_force_alone_is_not_taken_for_more_than_it_is(checkpoint: Path) -> None:
+    with pytest.raises(UsageError, match="--force belongs to --chunks"):
+        run(checkpoint, "--force")
+    assert len(list(checkpoint.parent.glob(".*.staged"))) == 1
+
+
 @pytest.mark.integration
 def test_as_a_program_it_tells_people_the_same(
     checkpoint: Path, run_python: Callable[..., Any]

@@ -66,7 +66,10 @@ def steps_in(index: dict[str, list[dict[str, object]]]) -> set[object]:
     [
         (("--metric", "kid"), "'kid' is not one of 'd-fake', 'd-loss', 'g-loss'"),
         (("--mode", "max"), "'max' of a distance makes the worst the best"),
-        (("--save-every", "0"), "every_epochs: is 0; give at least 1"),
+        (("--save-every", "0"), "'--save-every': 0 is not in the range x>=1"),
+        (("--save-every-steps", "0"), "'--save-every-steps': 0 is not"),
+        (("--keep-top-k", "0"), "'--keep-top-k': 0 is not"),
+        (("--max-chunk-mb", "0"), "max_chunk_mb: 0.0 is too small"),
     ],
 )
 def test_senseless_flags_are_refused_before_anything_is_done(
