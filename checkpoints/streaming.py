@@ -59,6 +59,7 @@ class TensorStream:
     def __init__(self) -> None:
         self._own = threading.local()
         self._sound: set[Extent] = set()
+        self._checking: dict[Extent, threading.Lock] = {}
 
     @property
     def _scratch(self) -> memoryview:
@@ -114,9 +115,12 @@ class TensorStream:
         Raises:
             BadInputError: it is damaged.
         """
-        if extent.crc32 is not None and extent not in self._sound:
-            for _ in self._read(extent, 0, extent.size_bytes, checked=True):
-                pass
+        if extent.crc32 is None or extent in self._sound:
+            return
+        with self._checking.setdefault(extent, threading.Lock()):  # others wait for the result
+            if extent not in self._sound:
+                for _ in self._read(extent, 0, extent.size_bytes, checked=True):
+                    pass
 
     def _read(
         self, extent: Extent, start: int, stop: int, *, checked: bool
