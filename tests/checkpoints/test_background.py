@@ -80,7 +80,7 @@ def test_an_error_that_ends_the_run_is_not_hidden_by_that_of_the_last_save() -> 
     assert said[-1] == "Warning: the last save failed: the disk is full"
 
 
-def test_a_full_disk_shows_at_the_next_call(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_serve_shows_at_the_next_call(tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
     save_model_chunked({"old": 1}, path)
     (tmp_path / "file").write_text("in the way")

@@ -1,0 +1,63 @@
+"""A disk that is really full, 2 MiB of memory mounted as one: the old save stays, and loads."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from checkpoints import load_model_chunked, save_model_chunked
+from checkpoints.background import BackgroundSaver
+from chunkport.errors import UsageError
+
+OLD = {"w": torch.zeros(20_000)}
+TOO_LARGE = {f"net{i}": {"w": torch.ones(200_000)} for i in range(4)}  # 3.2 MB
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or umount is None:
+        pytest.skip("no disk can be mounted here to be filled")
+    mounted = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk could be mounted to be filled: {mounted.stderr.strip()}")
+    yield tmp_path
+    subprocess.run([umount, str(tmp_path)], check=True)
+
+
+def at_once(save: Callable[[], object]) -> None:
+    save()
+
+
+def in_the_background(save: Callable[[], object]) -> None:
+    saver = BackgroundSaver()
+
+    def work() -> None:
+        save()
+
+    saver.submit(work)
+    saver.wait()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("run", [at_once, in_the_background])
+@pytest.mark.parametrize("cap_mb", [0.5, 90.0], ids=["chunks", "whole"])
+@pytest.mark.parametrize("name", ["m.pth", "m.safetensors"])
+def test_a_full_disk_is_told_and_costs_nothing(
+    small_disk: Path, name: str, cap_mb: float, run: Callable[[Callable[[], object]], None]
+) -> None:
+    path = small_disk / name
+    save_model_chunked(OLD, path, 0.0625, announce=lambda _message: None)
+    before = sorted(small_disk.iterdir())
+    with pytest.raises(UsageError, match=r"\(No space left on device\); free some space"):
+        run(lambda: save_model_chunked(TOO_LARGE, path, cap_mb, announce=lambda _message: None))
+    assert torch.equal(load_model_chunked(path)["w"], OLD["w"])
+    assert sorted(small_disk.iterdir()) == before
