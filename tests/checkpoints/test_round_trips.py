@@ -1,5 +1,6 @@
-"""Any checkpoint, through any container, whole and in chunks, comes back as it was."""
+"""Any checkpoint, through JSON or any container, whole or in chunks, comes back as it was."""
 
+import json
 import math
 from collections import OrderedDict
 from typing import Any
@@ -14,7 +15,8 @@ from hypothesis.extra import numpy as hypothesis_numpy
 from checkpoints import load_model_chunked, open_checkpoint, save_model_chunked
 from checkpoints.layout import Container
 from checkpoints.memory import TORCH_DTYPES
-from checkpoints.tree import NUMPY_DTYPES
+from checkpoints.restoring import restore
+from checkpoints.tree import NUMPY_DTYPES, flatten
 
 CAP_MB = 0.0625
 CAP = 65_536
@@ -74,6 +76,14 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, list | tuple):
         return len(left) == len(right) and all(map(same, left, right))
     return repr(left) == repr(right)  # which tells -0.0 from 0.0 and knows NaN
+
+
+@settings(max_examples=300, deadline=None)
+@given(models)
+def test_any_tree_survives_json(value: dict[str, Any]) -> None:
+    tree, leaves = flatten(value)
+    text = json.dumps(tree, allow_nan=False)
+    assert same(restore(json.loads(text), [leaf.tensor for leaf in leaves]), value)
 
 
 @pytest.mark.parametrize(("name", "container"), FORMS)

@@ -1,73 +1,14 @@
-import json
-import math
 import types
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hypothesis_numpy
 
 from checkpoints.restoring import restore
-from checkpoints.tree import NUMPY_DTYPES, flatten
+from checkpoints.tree import flatten
 from chunkport.errors import UsageError
-
-numbers = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.integers(2**63, 2**200), st.floats()
-)
-texts = st.text(st.characters(), max_size=8)  # lone surrogates included
-plain = numbers | texts
-tensors = st.builds(
-    lambda dtype, shape: torch.arange(math.prod(shape)).reshape(shape).to(dtype),
-    st.sampled_from([torch.float32, torch.bfloat16, torch.bool, torch.int64, torch.complex64]),
-    st.lists(st.integers(0, 3), max_size=3),
-)
-arrays = hypothesis_numpy.arrays(
-    st.sampled_from(sorted(NUMPY_DTYPES, key=str)),
-    hypothesis_numpy.array_shapes(min_dims=0, max_side=3),
-)
-scalars = st.sampled_from(sorted(NUMPY_DTYPES, key=str)).flatmap(hypothesis_numpy.from_dtype)
-keys = texts | st.integers() | st.booleans() | st.none() | st.tuples(st.integers(), texts)
-
-
-def _ordered(mapping: dict[Any, Any]) -> OrderedDict[Any, Any]:
-    return OrderedDict(mapping)
-
-
-def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    lists = st.lists(inner, max_size=3)
-    mappings: st.SearchStrategy[dict[Any, Any]] = st.dictionaries(keys, inner, max_size=3)
-    return lists | lists.map(tuple) | mappings | mappings.map(_ordered)
-
-
-trees = st.recursive(plain | tensors | arrays | scalars, _containers, max_leaves=12)
-
-
-def same(left: Any, right: Any) -> bool:
-    """Equal in type and value at every depth, NaN being equal to NaN."""
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, torch.Tensor):
-        return left.dtype == right.dtype and torch.equal(left, right)
-    if isinstance(left, np.ndarray | np.generic):
-        return left.dtype == right.dtype and bool(np.array_equal(left, right, equal_nan=True))
-    if isinstance(left, dict):
-        return same(list(left.items()), list(right.items()))
-    if isinstance(left, list | tuple):
-        return len(left) == len(right) and all(map(same, left, right))
-    return repr(left) == repr(right)  # which tells -0.0 from 0.0 and knows NaN
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.dictionaries(texts.filter(lambda key: key != "__chunkport__"), trees, max_size=4))
-def test_any_tree_survives_json(value: dict[str, Any]) -> None:
-    tree, leaves = flatten(value)
-    text = json.dumps(tree, allow_nan=False)
-    assert same(restore(json.loads(text), [leaf.tensor for leaf in leaves]), value)
 
 
 def test_the_versions_in_a_state_dict_survive() -> None:

@@ -34,3 +34,33 @@ def run_python(tmp_path: Path) -> Run:
 def run_chunkport(run_python: Run) -> Run:
     """Run `chunkport` with arguments, likewise."""
     return partial(run_python, "-m", "scripts._cli")
+
+
+PEAK_MIB = """
+import resource, sys
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+bare = peak_mib()
+from scripts._cli import main
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0, end.code
+assert not {"torch", "numpy"} & set(sys.modules)
+print(peak_mib() - bare)
+"""
+
+
+@pytest.fixture
+def peak_mib(run_python: Run) -> Callable[..., float]:
+    """MiB above the interpreter's own that a command takes at the most, as Linux counts.
+
+    The command must come to a good end, and import neither torch nor NumPy.
+    """
+
+    def measure(*arguments: str | Path) -> float:
+        done = run_python("-c", PEAK_MIB, *arguments)
+        assert done.returncode == 0, done.stderr
+        return float(done.stdout.splitlines()[-1])
+
+    return measure

@@ -1,6 +1,4 @@
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,32 +90,10 @@ def test_as_a_program_it_tells_people_the_same(run_python: Callable[..., Any]) -
     assert "no such checkpoint" in missing.stderr
 
 
-PEAK = """
-import resource, sys
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-bare = peak_mib()
-sys.argv = ["chunkport", "convert-existing-models", *sys.argv[1:]]
-from scripts._cli import main
-try:
-    main()
-except SystemExit as end:
-    assert end.code == 0, end.code
-assert not {"torch", "numpy"} & set(sys.modules)
-print(peak_mib() - bare)
-"""
-
-
 @pytest.mark.integration
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
-def test_memory_does_not_grow_with_the_file_and_torch_stays_out(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file_and_torch_stays_out(
+    tmp_path: Path, peak_mib: Callable[..., float]
+) -> None:
     torch.save({"state": {"w": torch.zeros(60 << 20)}}, tmp_path / "large.pth")
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK, str(tmp_path), "--quiet"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert float(done.stdout.splitlines()[-1]) < 64
+    assert peak_mib("convert-existing-models", tmp_path, "--quiet") < 64

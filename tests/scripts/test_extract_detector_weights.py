@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from checkpoints import load_model_chunked, save_model_chunked
+
+PeakMib = Callable[..., float]
 
 ROOT = Path(__file__).parents[2]
 DETECTOR_BYTES = 3_094_860_836
@@ -184,53 +187,24 @@ def test_damage_in_the_detector_leaves_nothing_and_elsewhere_does_not_matter(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d.pth", "full.pth"]
 
 
-LIGHT = """
-import resource, sys
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-bare = peak_mib()
-sys.argv = ["chunkport", "extract-detector-weights", *sys.argv[1:]]
-from scripts._cli import main
-try:
-    main()
-except SystemExit as end:
-    assert end.code == 0, end.code
-assert not {"torch", "numpy"} & set(sys.modules)
-print(peak_mib() - bare)
-"""
-
-
-def peak_mib_above_the_interpreter(*arguments: str | Path) -> float:
-    done = subprocess.run(
-        [sys.executable, "-c", LIGHT, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    return float(done.stdout.splitlines()[-1])
-
-
 @pytest.mark.integration
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
 @pytest.mark.parametrize("flags", [[], ["--chunk"]], ids=["plain", "chunked"])
 def test_memory_does_not_grow_with_the_file_and_torch_stays_out(
-    tmp_path: Path, flags: list[str]
+    tmp_path: Path, peak_mib: PeakMib, flags: list[str]
 ) -> None:
     model = {"embedder.a": torch.zeros(30 << 20), "detector.w": torch.zeros(50 << 20)}
     torch.save({"model": model}, tmp_path / "full.pth")
-    assert (
-        peak_mib_above_the_interpreter(
-            tmp_path / "full.pth", "-o", tmp_path / "d.pth", "--quiet", *flags
-        )
-        < 64
-    )
+    paths = (tmp_path / "full.pth", "-o", tmp_path / "d.pth")
+    assert peak_mib("extract-detector-weights", *paths, "--quiet", *flags) < 64
 
 
 @pytest.mark.full_scale
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
 @pytest.mark.parametrize("flags", [[], ["--chunk"]], ids=["plain", "chunked"])
-def test_a_training_run_of_the_largest_model(tmp_path: Path, flags: list[str]) -> None:
+def test_a_training_run_of_the_largest_model(
+    tmp_path: Path, peak_mib: PeakMib, flags: list[str]
+) -> None:
     """13.4 GB, most of it holes, its directory beyond 4 GiB.
 
     Seconds by the clock tell of the disk and of other work on it; the processor's own seconds tell
@@ -243,7 +217,8 @@ def test_a_training_run_of_the_largest_model(tmp_path: Path, flags: list[str]) -
     import resource  # which Windows has not
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    above = peak_mib_above_the_interpreter(full, "-o", tmp_path / "d.pth", "--quiet", *flags)
+    paths = (full, "-o", tmp_path / "d.pth")
+    above = peak_mib("extract-detector-weights", *paths, "--quiet", *flags)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert above < 64
