@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import IO
 
-ABANDONED: ContextVar[Event] = ContextVar("ABANDONED", default=Event())  # noqa: B039 - nobody sets this one
+ABANDONED: ContextVar[Event | None] = ContextVar("ABANDONED", default=None)
 """Once this is set in the writer's context, nothing more is written: a save in a thread can be
 called off."""
 
@@ -54,7 +54,8 @@ class CheckedFile:
 
 
 def _refuse_if_abandoned() -> None:
-    if ABANDONED.get().is_set():
+    abandoned = ABANDONED.get()
+    if abandoned is not None and abandoned.is_set():
         raise OSError(ECANCELED, os.strerror(ECANCELED))
 
 

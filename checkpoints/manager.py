@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from checkpoints.checkpoint_types import latest_name, not_measured, target_for
@@ -228,13 +227,8 @@ class CheckpointManager:
     def __enter__(self) -> "CheckpointManager":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._folder.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._folder.__exit__(*error)
 
     def _target(self, checkpoint_type: str, facts: ModelFacts) -> SaveAs:
         return target_for(checkpoint_type, facts, self._ranking, self._container)

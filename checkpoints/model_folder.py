@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from checkpoints.background import BackgroundSaver, snapshot
@@ -125,14 +124,9 @@ class ModelFolder:
     def __enter__(self) -> "ModelFolder":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._saver is not None:
-            self._saver.__exit__(kind, error, trace)
+            self._saver.__exit__(*error)
 
     def _settle(self) -> None:
         if self._saver is not None:

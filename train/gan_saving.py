@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 from checkpoints.layout import SUFFIXES, Container
 from checkpoints.model_facts import ModelFacts, current_versions
@@ -161,13 +161,8 @@ class GanCheckpoints:
     def __enter__(self) -> "GanCheckpoints":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._folder.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._folder.__exit__(*error)
 
 
 def _facts(state: GanState) -> ModelFacts:
