@@ -138,10 +138,19 @@ def _yaml_mapping(text: str, source: str) -> Mapping[str, Any]:
     return value
 
 
+def mapping_of_args(raw: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """The same card with `args` as a mapping; checkpoints keep them as a YAML text.
+
+    Raises:
+        BadInputError: the text is no YAML mapping.
+    """
+    if not isinstance(raw.get("args"), str):
+        return raw
+    return {**raw, "args": _yaml_mapping(raw["args"], f"{source}, key args")}
+
+
 def _parse(raw: Mapping[str, Any], source: str) -> DetectorCard:
-    if isinstance(raw.get("args"), str):  # checkpoints keep their args as a YAML text
-        raw = {**raw, "args": _yaml_mapping(raw["args"], f"{source}, key args")}
-    card = Section(source, raw)
+    card = Section(source, mapping_of_args(raw, source))
     args = card.section("args")
     nbits = args.integer("nbits", low=1)
     size_key = "img_size_extractor" if "img_size_extractor" in args else "img_size_proc"

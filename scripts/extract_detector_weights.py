@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -73,9 +73,7 @@ def command(
     total = sum(tensor.size_bytes for tensor in named.values())
     cap = DEFAULT_CHUNK_MB if max_chunk_mb is None else max_chunk_mb
     with output.progress("extracting MiB", total=round(total / _MIB)) as advance:
-        contents: dict[str, Any] = {"model": _sources(named, advance)}
-        if detector.args is not None:
-            contents["args"] = detector.args
+        contents = {"model": _sources(named, advance), **detector.described}
         saved = save_streamed(
             contents,
             target,

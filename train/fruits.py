@@ -6,15 +6,15 @@ vary as in a product photograph: one fruit, upright or leaning, on a light groun
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from chunkport.errors import UsageError
-from chunkport.files import make_folder, replacing
 from train.fruit_shapes import PAINTERS, Layer
+from train.picture_files import seed_of, write_pictures
 from train.surfaces import Plane, Vector, grid, placed
 
 SIZE = 128
@@ -112,21 +112,12 @@ def write_fruit_images(
     """
     for kind in classes:
         _check_kind(kind)
-    total = per_class * len(classes)
-    paths = [
-        (kind, index, folder / kind / f"{kind}_{index:04d}.png")
+    drawings = {
+        folder / kind / f"{kind}_{index:04d}.png": (
+            partial(render_fruit, kind),
+            seed_of(seed, index),
+        )
         for kind in classes
         for index in range(per_class)
-    ]
-    taken = [path for _, _, path in paths if path.exists()]
-    if taken and not force:
-        raise UsageError(f"{taken[0]}: exists already; use --force to replace the pictures")
-    for kind in classes:
-        make_folder(folder / kind)
-    for done, (kind, index, path) in enumerate(paths, start=1):
-        own_seed = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
-        with replacing(path) as temporary:
-            Image.fromarray(render_fruit(kind, own_seed)).save(temporary, format="PNG")
-        if progress is not None:
-            progress(done, total)
-    return total
+    }
+    return write_pictures(drawings, progress, force=force)

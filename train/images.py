@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from chunkport.errors import BadInputError, UsageError
+from chunkport.errors import UsageError
 from networks.gan import IMAGE_SIZE
+from train.picture_files import open_picture
 
 _ENDINGS = {".png", ".jpg", ".jpeg"}
 _REMEDY = "draw some with train-gan --profile demo, or name another folder with --data-dir"
@@ -42,24 +43,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         BadInputError: the file is not an image, is damaged, or is too large to be one.
     """
-    try:
-        with Image.open(path) as image:
-            if image.has_transparency_data:
-                opaque = image.convert("RGBA")
-                white = Image.new("RGBA", opaque.size, "white")
-                gray = Image.alpha_composite(white, opaque).convert("L")
-            elif image.mode.startswith("I"):  # 16 bits a pixel: "L" would clip, not scale
-                deep = np.asarray(image, dtype=np.float64)
-                gray = Image.fromarray((deep / 257).round().clip(0, 255).astype(np.uint8))
-            else:
-                gray = image.convert("L")
-            if gray.size != (IMAGE_SIZE, IMAGE_SIZE):
-                gray = gray.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-        raise BadInputError(
-            f"{path}: cannot be read as an image ({reason}); remove or replace it"
-        ) from error
+    gray = open_picture(path).convert("L")
+    if gray.size != (IMAGE_SIZE, IMAGE_SIZE):
+        gray = gray.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS)
     return np.asarray(gray, dtype=np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""From a checkpoint of any size to the watermark detector in it, its weights left on disk."""
+"""From a checkpoint of any size to the watermark detector or embedder in it, weights left on disk."""
 
 from pathlib import Path
 
@@ -9,8 +9,10 @@ from checkpoints.mapping import map_tensor
 from checkpoints.streaming import TensorStream
 from networks.cards import DetectorCard
 from networks.detector import Detector, build_detector
-from wrappers.detector_weights import DetectorWeights, find_detector
-from wrappers.intake import check_layout, load_strictly
+from networks.embedder import Embedder
+from networks.embedder_card import embedder_card
+from wrappers.detector_weights import PartWeights, find_detector, find_embedder
+from wrappers.intake import Network, check_layout, load_strictly
 
 
 def load_detector_network(path: Path | str, card: str | Path | None = None) -> Detector:
@@ -33,7 +35,7 @@ def load_detector_network(path: Path | str, card: str | Path | None = None) -> D
     return build_from(weights, weights.card(card))
 
 
-def build_from(weights: DetectorWeights, card: DetectorCard) -> Detector:
+def build_from(weights: PartWeights, card: DetectorCard) -> Detector:
     """The network that `card` describes, with exactly these weights.
 
     Raises:
@@ -41,6 +43,24 @@ def build_from(weights: DetectorWeights, card: DetectorCard) -> Detector:
     """
     with torch.device("meta"):
         network = build_detector(card)
+    return _loaded(network, weights)
+
+
+def load_embedder_network(path: Path | str) -> Embedder:
+    """The embedder of the checkpoint at `path`, in eval mode, with gradients off.
+
+    Raises:
+        BadInputError: no checkpoint, none of an embedder, damaged, or of one that is not known.
+    """
+    weights = find_embedder(open_checkpoint(path))
+    card = embedder_card(weights.described, str(weights.origin))
+    with torch.device("meta"):
+        network = Embedder(card)
+    return _loaded(network, weights)
+
+
+def _loaded(network: Network, weights: PartWeights) -> Network:
+    """The network with exactly these weights, the file's own memory where they lie in one piece."""
     origin = str(weights.origin)
     shapes = {name: tensor.shape for name, tensor in weights.tensors.items()}
     check_layout(network, shapes, origin)  # before anything is read

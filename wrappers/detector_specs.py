@@ -1,4 +1,4 @@
-"""The public watermark detectors: ChunkySeal, PixelSeal, VideoSeal 1.0 and VideoSeal 0.0."""
+"""The watermark detectors: ChunkySeal, PixelSeal, VideoSeal 1.0 and 0.0, and our own TinySeal."""
 
 from functools import partial
 from pathlib import Path
@@ -46,7 +46,7 @@ _LIMITS = {
 
 
 def detector_spec(name: str, title: str, options: BuildOptions | None = None) -> ModelSpec:
-    """The spec of a public detector, or of one of another card, built with the options.
+    """The spec of a detector by its built-in card or by another, built with the options.
 
     Raises:
         BadInputError: the card in the options describes no network that is known here.
@@ -148,5 +148,6 @@ def _reference(interface: DetectorInterface, network: Detector, inputs: "Arrays"
 
 CHUNKYSEAL = detector_spec("chunkyseal", "ChunkySeal")
 PIXELSEAL = detector_spec("pixelseal", "PixelSeal")
+TINYSEAL = detector_spec("tinyseal", "TinySeal")
 VIDEOSEAL_1_0 = detector_spec("videoseal-1.0", "VideoSeal 1.0")
 VIDEOSEAL_0_0 = detector_spec("videoseal-0.0", "VideoSeal 0.0")

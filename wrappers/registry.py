@@ -17,6 +17,7 @@ _BUILT_IN = {
     "gan-generator": "wrappers.gan_generator:SPEC",
     "chunkyseal": "wrappers.detector_specs:CHUNKYSEAL",
     "pixelseal": "wrappers.detector_specs:PIXELSEAL",
+    "tinyseal": "wrappers.detector_specs:TINYSEAL",
     "videoseal-0.0": "wrappers.detector_specs:VIDEOSEAL_0_0",
     "videoseal-1.0": "wrappers.detector_specs:VIDEOSEAL_1_0",
 }

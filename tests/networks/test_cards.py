@@ -47,11 +47,13 @@ def vit_card() -> dict[str, Any]:
     return card
 
 
-def test_built_in_cards_are_the_four_published_models() -> None:
-    assert built_in_cards() == ("chunkyseal", "pixelseal", "videoseal-0.0", "videoseal-1.0")
+def test_built_in_cards_are_the_four_published_models_and_our_own() -> None:
+    names = ("chunkyseal", "pixelseal", "tinyseal", "videoseal-0.0", "videoseal-1.0")
+    assert built_in_cards() == names
     bits = {name: load_card(name).nbits for name in built_in_cards()}
     assert bits == {
-        "chunkyseal": 1024, "pixelseal": 256, "videoseal-0.0": 96, "videoseal-1.0": 256,
+        "chunkyseal": 1024, "pixelseal": 256, "tinyseal": 32, "videoseal-0.0": 96,
+        "videoseal-1.0": 256,
     }  # fmt: skip
     assert load_card("videoseal_1.0") == load_card("videoseal-1.0")
 
