@@ -2,9 +2,10 @@
 
 The message becomes a tile of features that repeats over the picture, so that every part of it that
 is as large as a tile says the whole message; blocks of ConvNeXt V2 fit the tiles to what they lie
-on. The mark is on the luminance alone, because JPEG and resizing are kindest to it, no
-finer than two pixels, so that a picture of half the size still has it all, and is as strong as the picture hides it: its root mean square is the same in all pictures, so the PSNR is a
-setting of the embedder and not an outcome of its training.
+on. The mark is on the luminance alone, because JPEG and resizing are kindest to it, and no finer
+than two pixels, so that a picture of half the size still has it all. It is as strong as the
+picture hides it, with the same root mean square in all pictures: the PSNR is a setting of the
+embedder and not an outcome of its training.
 """
 
 import math

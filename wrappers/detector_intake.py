@@ -1,4 +1,4 @@
-"""From a checkpoint of any size to the watermark detector or embedder in it, weights left on disk."""
+"""From a checkpoint of any size to a watermark detector or embedder, its weights left on disk."""
 
 from pathlib import Path
 
