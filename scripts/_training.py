@@ -146,7 +146,8 @@ def show_training(
     none = f"No best checkpoint: no epoch met the conditions of {metric}."
     output.fact("best_checkpoint", best, none if best is None else f"Best by {metric}: {best}")
     folders = [str(path) for path in result.inference_folders]
-    output.fact("inference_folders", folders, f"{shown.inference}: {', '.join(folders)}")
+    for_use = f"{shown.inference}: {', '.join(folders)}" if folders else None
+    output.fact("inference_folders", folders, for_use)
     progress = str(result.progress_folder)
     output.fact("training_progress", progress, f"{shown.samples}: {progress}")
     curves = None if result.curves is None else str(result.curves)

@@ -23,7 +23,8 @@ class Saving:
         max_chunk_mb: the largest file, in MiB.
         every_epochs: between the checkpoints that stay for good.
         every_steps: between those within epochs; None for none.
-        keep_top_k: how many of the latter stay, the best of them.
+        keep_top_k: how many of the latter stay: the best, or where the metric is one that only an
+            evaluation after the epoch gives, the newest.
         metric: the name of one of the run's criteria; None for the first of them.
         mode: whether more or less of it is better; None for its own.
         background: write while training goes on.

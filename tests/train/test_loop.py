@@ -77,6 +77,26 @@ def test_a_metric_of_the_steps_can_be_asked_for_instead(
     assert load_model_chunked(result.best)["epoch"] == fidelity.index(max(fidelity)) + 1
 
 
+def test_steps_are_judged_by_what_is_measured_at_steps(
+    brightness_run: NewRun, noise: torch.Tensor, tmp_path: Path
+) -> None:
+    """Nothing is evaluated within an epoch: by such a metric the newest stay."""
+    steps: list[float] = []
+    for metric in ("error", "psnr"):
+        train(
+            brightness_run(),
+            noise,
+            tmp_path / metric,
+            saving=Saving(every_steps=2, keep_top_k=1, metric=metric),
+            on_batch=lambda report: steps.append(report.figures["psnr"]),
+        )
+    (by_error,) = (tmp_path / "error" / "models").glob("checkpoint_step_*.pth")
+    assert by_error.name == "checkpoint_step_8.pth"
+    (by_psnr,) = (tmp_path / "psnr" / "models").glob("checkpoint_step_*.pth")
+    means = [(first + second) / 2 for first, second in zip(steps[8::2], steps[9::2], strict=True)]
+    assert by_psnr.name == f"checkpoint_step_{2 * (1 + means.index(max(means)))}.pth"
+
+
 def test_a_metric_of_another_task_is_refused_before_anything_is_done(
     brightness_run: NewRun, noise: torch.Tensor, tmp_path: Path
 ) -> None:
