@@ -1,6 +1,7 @@
 """`chunkport train-watermark`: train an embedder and a detector that hide and read a message."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,7 +43,7 @@ _SHOWN = Shown(
     type=FOLDER,
     help="Any pictures, in subfolders or not; without it, scenes are drawn into OUTPUT_DIR/scenes.",
 )
-@click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where models/ goes.")
+@click.option("-o", "--output-dir", type=FOLDER, default="watermark", help="Where models/ goes.")
 @click.option("--epochs", type=int, help="Passes over the pictures, in all.")
 @click.option("--batch-size", type=int, help="Pictures per step.")
 @click.option("--learning-rate", type=float, help="AdamW's, for both networks.")
@@ -115,6 +116,13 @@ def command(
         resume=resume,
         saving=saving,
         device="cuda" if torch.cuda.is_available() else "cpu",
+        provenance={
+            "command": _command(profile, given),
+            "data": f"scenes that it drew, seed {config.seed}"
+            if data_dir is None
+            else data_dir.name,
+            "pictures": f"{len(training.names)} trained on, {len(held_out.names)} held out",
+        },
     )
     result = show_training(output, train, config.epochs, saving_flags["metric"], _SHOWN)
     pair = shlex.quote(str(result.inference_folders[-1]))
@@ -122,6 +130,12 @@ def command(
         f"chunkport convert {pair}/full_model.pth --model tinyseal --card {pair}/config.json "
         "--precision fp32 --precision int8"
     )
+
+
+def _command(profile: str, given: Mapping[str, object]) -> str:
+    """The command line that trains the same pair, but for where pictures and results lie."""
+    flags = [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
+    return " ".join(["chunkport train-watermark --profile", profile, *flags])
 
 
 def _draw(output: Output, folder: Path, profile: "Profile", seed: int, size: int) -> None:

@@ -1,6 +1,6 @@
 """The watermark's training: what an embedder and a detector bring to the loop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from train.saving import Saving
 from train.strips import write_strips
 from train.watermark_config import MAY_CHANGE, WatermarkConfig
 from train.watermark_evaluation import EVALUATION_KEYS, HeldOut, evaluate, held_out
-from train.watermark_release import pair_for_use
+from train.watermark_release import PROVENANCE, pair_for_use
 from train.watermark_state import (
     STEP_KEYS,
     WatermarkState,
@@ -53,9 +53,15 @@ _PANELS = (
 
 
 def watermark_run(
-    config: WatermarkConfig, held: HeldOut, device: str = "cpu"
+    config: WatermarkConfig,
+    held: HeldOut,
+    device: str = "cpu",
+    provenance: Mapping[str, str] | None = None,
 ) -> Run[WatermarkState]:
-    """A new run, its networks at their starting weights, judged by held-out pictures."""
+    """A new run, its networks at their starting weights, judged by held-out pictures.
+
+    `provenance` is what its checkpoints tell of the pictures and of how the run was started.
+    """
     state = new_state(config, device)
     progress = Progress.before_the_first_step((*STEP_KEYS, *EVALUATION_KEYS))
     return Run(
@@ -75,7 +81,11 @@ def watermark_run(
         evaluation_keys=EVALUATION_KEYS,
         write_sample=lambda shipped, path: write_strips(shipped.embedder, held, path),
         panels=_PANELS,
-        details={"nbits": config.nbits, "image_size": config.image_size},
+        details={
+            "nbits": config.nbits,
+            "image_size": config.image_size,
+            PROVENANCE: dict(provenance or {}),
+        },
         inference_model=pair_for_use,
         device=device,
     )
@@ -90,6 +100,7 @@ def train_watermark(
     resume: Path | None = None,
     saving: Saving | None = None,
     device: str = "cpu",
+    provenance: Mapping[str, str] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     on_batch: Callable[[BatchReport], None] | None = None,
     announce: Callable[[str], None] = say_nothing,
@@ -97,13 +108,14 @@ def train_watermark(
     """Train a pair on `pictures` (N, 3, H, W) uint8, at least `config.image_size` a side.
 
     The middle of `held_out_pictures`, of such sizes too, judges it and is shown in samples.
+    `provenance` is as for `watermark_run`.
 
     Raises:
         ChunkportError: as `train.loop.train`.
     """
     held = held_out(held_out_pictures, config.image_size, config.nbits, config.seed)
     return train(
-        watermark_run(config, held, device),
+        watermark_run(config, held, device, provenance),
         pictures,
         output_folder,
         resume=resume,

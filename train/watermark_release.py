@@ -6,6 +6,7 @@ from checkpoints import load_model_chunked
 from checkpoints.inference_folder import InferenceModel
 from checkpoints.model_facts import facts_in
 
+PROVENANCE = "provenance"  # among the details of a checkpoint
 _LOAD = """\
 import torch
 
@@ -44,7 +45,7 @@ def pair_for_use(checkpoint: Path) -> InferenceModel:
         config=described,
         epoch=facts.epoch,
         metrics=facts.metrics,
-        hyperparameters=facts.config,
+        hyperparameters={**facts.config, **facts.details.get(PROVENANCE, {})},
         load_code=_LOAD.format(image_size=args["img_size_proc"], nbits=args["nbits"]),
         convert_commands=_CONVERT,
     )

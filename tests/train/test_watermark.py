@@ -1,5 +1,6 @@
 """Watermark runs end to end, small ones: that they learn, what they leave, how they go on."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,8 @@ def scenes() -> torch.Tensor:
 def trained(scenes: torch.Tensor, folder: Path, **changes: Any) -> TrainingResult:
     arguments = {key: changes.pop(key) for key in ("resume", "on_batch") if key in changes}
     config = replace(CONFIG, **changes)
-    return train_watermark(scenes[8:], scenes[:8], config, folder, **arguments)
+    told = {"data": "72 scenes"}
+    return train_watermark(scenes[8:], scenes[:8], config, folder, provenance=told, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,8 @@ def test_a_run_leaves_a_pair_that_the_rest_of_the_way_takes(run: TrainingResult)
         readme = (folder / "README.md").read_text()
         assert "embed-watermark full_model.pth" in readme
         assert "bit_accuracy" in readme
+        told = json.loads((folder / "training_metadata.json").read_text())["hyperparameters"]
+        assert (told["seed"], told["data"]) == (0, "72 scenes")
 
 
 def test_the_code_in_the_inference_folders_readme_runs(
