@@ -88,7 +88,7 @@ def test_a_batch_gets_several_distortions_and_ends_as_bytes(pictures: torch.Tens
     assert torch.allclose(harmed * 255, (harmed * 255).round(), atol=1e-3)
     assert float(harmed.min()) >= 0
     assert float(harmed.max()) <= 1
-    groups = harmed.split(4)
+    groups = torch.split(harmed, 4)
     changes = {round(float((group - pictures).abs().mean()), 6) for group in groups}
     assert len(changes) > 4
     torch.manual_seed(0)
