@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from scripts._output import Column, Output
 
 if TYPE_CHECKING:
     from train.loop import BatchReport, EpochReport, TrainingResult
+    from train.picture_files import Drawings
     from train.run import Criterion
     from train.saving import Saving
 
@@ -96,6 +98,25 @@ def chosen_saving(
     )
     saving.ranking(criteria)  # refused now, and not when the images are loaded
     return saving
+
+
+def draw_pictures(output: Output, folder: Path, drawings: "Drawings", what: str) -> bool:
+    """Draw those of the drawings that the folder lacks, as after an interruption.
+
+    Returns False, and draws nothing, where the folder holds other pictures than these.
+
+    Raises:
+        UsageError: the folder is not writable.
+        BadInputError: the first picture in it is damaged.
+    """
+    from train.picture_files import undrawn, write_pictures
+
+    missing = undrawn(folder, drawings)
+    if missing:
+        output.note(f"Drawing {len(missing)} {what} into {folder}.")
+        with output.progress("drawing", total=len(missing)) as advance:
+            write_pictures(missing, lambda _done, _total: advance())
+    return missing is not None
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,16 @@ import click
 
 from scripts._options import FOLDER, chunkport_command
 from scripts._output import Column, Output, number
-from scripts._training import Shown, chosen_saving, show_training, training_options
+from scripts._training import (
+    Shown,
+    chosen_saving,
+    draw_pictures,
+    show_training,
+    training_options,
+)
 
 if TYPE_CHECKING:
-    from train.gan_config import GanConfig, Profile
+    from train.gan_config import GanConfig
 
 _SHOWN = Shown(
     columns=(
@@ -77,6 +83,7 @@ def command(
     """
     import torch
 
+    from train.fruits import fruit_drawings
     from train.gan import train_gan
     from train.gan_config import PROFILES
     from train.gan_criteria import CRITERIA
@@ -96,8 +103,11 @@ def command(
     )
     saving = chosen_saving(chosen.max_chunk_mb, CRITERIA, **saving_flags)
     folder = data_dir or output_dir / "preprocessed_images"
-    if data_dir is None and not folder.exists():
-        _draw(output, folder, chosen, config.seed)
+    if data_dir is None:
+        per_class, kinds = chosen.images_per_class, chosen.classes
+        fruit = fruit_drawings(folder, per_class, config.seed, kinds)
+        # Other pictures that lie there already are taken as they are.
+        draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
     images = load_images(folder).images
     output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
     train = partial(
@@ -121,21 +131,6 @@ def _with_flags(config: "GanConfig", **flags: float | None) -> "GanConfig":
     if "learning_rate" in given:
         given["discriminator_rate"] = given["learning_rate"]
     return replace(config, **given)  # type: ignore[arg-type]  # each flag has its field's type
-
-
-def _draw(output: Output, folder: Path, profile: "Profile", seed: int) -> None:
-    from train.fruits import write_fruit_images
-
-    total = profile.images_per_class * len(profile.classes)
-    output.note(f"Drawing {total} pictures ({', '.join(profile.classes)}) into {folder}.")
-    with output.progress("drawing", total=total) as advance:
-        write_fruit_images(
-            folder,
-            profile.images_per_class,
-            seed,
-            lambda _done, _total: advance(),
-            classes=profile.classes,
-        )
 
 
 if __name__ == "__main__":

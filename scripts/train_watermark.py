@@ -5,16 +5,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from chunkport.errors import UsageError
 from scripts._options import FOLDER, chunkport_command
 from scripts._output import Column, Output, number
-from scripts._training import Shown, chosen_saving, show_training, training_options
-
-if TYPE_CHECKING:
-    from train.watermark_config import Profile
+from scripts._training import (
+    Shown,
+    chosen_saving,
+    draw_pictures,
+    show_training,
+    training_options,
+)
 
 _HELD_OUT_SHARE = 0.1
 _SHOWN = Shown(
@@ -81,6 +85,7 @@ def command(
     import torch
 
     from train.pictures import load_pictures, split_held_out
+    from train.scenes import scene_drawings
     from train.watermark import CRITERIA, train_watermark
     from train.watermark_config import PROFILES
 
@@ -99,9 +104,19 @@ def command(
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     config = replace(chosen.config, **given)
     saving = chosen_saving(chosen.max_chunk_mb, CRITERIA, **saving_flags)
+    if data_dir is not None and output_dir.resolve().is_relative_to(data_dir.resolve()):
+        raise UsageError(
+            f"{output_dir}: is inside {data_dir}, so its samples would be trained on; choose "
+            "another --output-dir"
+        )
     folder = data_dir or output_dir / "scenes"
-    if data_dir is None and not folder.exists():
-        _draw(output, folder, chosen, config.seed, config.drawn_size)
+    if data_dir is None:
+        scenes = scene_drawings(folder, chosen.scenes, config.seed, config.drawn_size)
+        if not draw_pictures(output, folder, scenes, "scenes"):
+            raise UsageError(
+                f"{folder}: holds other pictures than the scenes of this run; choose another "
+                f"--output-dir, remove them, or train on them with --data-dir {folder}"
+            )
     training, held_out = split_held_out(load_pictures(folder, config.drawn_size), _HELD_OUT_SHARE)
     output.note(
         f"Training on {len(training.pictures)} pictures from {folder}, {len(held_out.pictures)} "
@@ -120,7 +135,7 @@ def command(
             "command": _command(profile, given),
             "data": f"scenes that it drew, seed {config.seed}"
             if data_dir is None
-            else data_dir.name,
+            else data_dir.resolve().name,
             "pictures": f"{len(training.names)} trained on, {len(held_out.names)} held out",
         },
     )
@@ -136,14 +151,6 @@ def _command(profile: str, given: Mapping[str, object]) -> str:
     """The command line that trains the same pair, but for where pictures and results lie."""
     flags = [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
     return " ".join(["chunkport train-watermark --profile", profile, *flags])
-
-
-def _draw(output: Output, folder: Path, profile: "Profile", seed: int, size: int) -> None:
-    from train.scenes import write_scenes
-
-    output.note(f"Drawing {profile.scenes} scenes into {folder}.")
-    with output.progress("drawing", total=profile.scenes) as advance:
-        write_scenes(folder, profile.scenes, seed, lambda _done, _total: advance(), size=size)
 
 
 if __name__ == "__main__":

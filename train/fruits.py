@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chunkport.errors import UsageError
 from train.fruit_shapes import PAINTERS, Layer
-from train.picture_files import seed_of, write_pictures
+from train.picture_files import Drawings, seed_of, write_pictures
 from train.surfaces import Plane, Vector, grid, placed
 
 SIZE = 128
@@ -93,6 +93,26 @@ def render_fruit(kind: str, seed: int) -> NDArray[np.uint8]:
     return np.clip((picture + grain) * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
+def fruit_drawings(
+    folder: Path, per_class: int, seed: int, classes: Sequence[str] = FRUITS
+) -> Drawings:
+    """Each fruit's pictures `folder/CLASS/CLASS_0000.png` and on, not yet drawn.
+
+    Raises:
+        UsageError: an unknown fruit.
+    """
+    for kind in classes:
+        _check_kind(kind)
+    return {
+        folder / kind / f"{kind}_{index:04d}.png": (
+            partial(render_fruit, kind),
+            seed_of(seed, index),
+        )
+        for kind in classes
+        for index in range(per_class)
+    }
+
+
 def write_fruit_images(
     folder: Path,
     per_class: int,
@@ -110,14 +130,4 @@ def write_fruit_images(
         UsageError: an unknown fruit, a picture in the way while `force` is not set, or a folder
             that is not writable.
     """
-    for kind in classes:
-        _check_kind(kind)
-    drawings = {
-        folder / kind / f"{kind}_{index:04d}.png": (
-            partial(render_fruit, kind),
-            seed_of(seed, index),
-        )
-        for kind in classes
-        for index in range(per_class)
-    }
-    return write_pictures(drawings, progress, force=force)
+    return write_pictures(fruit_drawings(folder, per_class, seed, classes), progress, force=force)

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from chunkport.errors import BadInputError, UsageError
 from chunkport.files import make_folder, replacing
 
 Drawing = Callable[[int], NDArray[np.uint8]]
+Drawings = Mapping[Path, tuple[Drawing, int]]
+"""What is drawn into each file, and the seed that it is drawn from."""
+_ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
@@ -20,6 +23,19 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if transparent is not None:
         deep = np.where(deep == transparent, 65535, deep)
     return Image.fromarray((deep / 257).round().clip(0, 255).astype(np.uint8))
+
+
+def picture_names(folder: Path) -> list[str]:
+    """The paths within the folder of all PNG, JPEG and WebP files in it and its subfolders, sorted.
+
+    Hidden files and folders are passed over.
+    """
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        path.as_posix()
+        for path in found
+        if path.suffix.lower() in _ENDINGS and not any(part[0] == "." for part in path.parts)
+    )
 
 
 def open_picture(path: Path, *, upright: bool = False) -> Image.Image:
@@ -34,7 +50,7 @@ def open_picture(path: Path, *, upright: bool = False) -> Image.Image:
         with Image.open(path) as image:
             image.load()
             turned = ImageOps.exif_transpose(image) if upright else image.copy()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())
         raise BadInputError(
             f"{path}: cannot be read as an image ({reason}); remove or replace it"
@@ -52,8 +68,27 @@ def seed_of(seed: int, index: int) -> int:
     return int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
 
 
+def undrawn(folder: Path, drawings: Drawings) -> dict[Path, tuple[Drawing, int]] | None:
+    """Those of the drawings that the folder lacks; None where it holds other pictures than these.
+
+    One that is there is drawn again to see whether it is the same: another seed or size gives
+    other pictures throughout.
+
+    Raises:
+        BadInputError: that picture is damaged.
+    """
+    there = dict.fromkeys(folder / name for name in picture_names(folder))
+    if there.keys() - drawings.keys():
+        return None
+    for first in list(there)[:1]:
+        draw, seed = drawings[first]
+        if not np.array_equal(np.asarray(open_picture(first)), draw(seed)):
+            return None
+    return {path: drawing for path, drawing in drawings.items() if path not in there}
+
+
 def write_pictures(
-    drawings: Mapping[Path, tuple[Drawing, int]],
+    drawings: Drawings,
     progress: Callable[[int, int], None] | None = None,
     *,
     force: bool = False,

@@ -10,9 +10,8 @@ import torch
 from PIL import Image, ImageOps
 
 from chunkport.errors import UsageError
-from train.picture_files import open_picture
+from train.picture_files import open_picture, picture_names
 
-_ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 _REMEDY = "name a folder that holds PNG, JPEG or WebP pictures"
 
 
@@ -51,12 +50,7 @@ def load_pictures(
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; {_REMEDY}")
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    names = sorted(
-        path.as_posix()
-        for path in found
-        if path.suffix.lower() in _ENDINGS and not any(part[0] == "." for part in path.parts)
-    )
+    names = picture_names(folder)
     if not names:
         raise UsageError(f"{folder}: no pictures in it or its subfolders; {_REMEDY}")
     pictures = torch.empty((len(names), 3, size, size), dtype=torch.uint8)

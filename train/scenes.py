@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from train.picture_files import seed_of, write_pictures
+from train.picture_files import Drawings, seed_of, write_pictures
 from train.scene_pages import PAGES, with_caption
 from train.scene_textures import Picture, Rng, chance, fractal, log_uniform, one_of, pixel_grid
 from train.scene_views import VIEWS, over, texture
@@ -124,6 +124,14 @@ def render_scene(seed: int, size: int = SIZE) -> NDArray[np.uint8]:
     return np.asarray(np.clip(picture * 255 + 0.5, 0, 255), dtype=np.uint8)
 
 
+def scene_drawings(folder: Path, count: int, seed: int, size: int = SIZE) -> Drawings:
+    """The scenes `folder/scene_00000.png` and on, not yet drawn."""
+    draw = partial(render_scene, size=size)
+    return {
+        folder / f"scene_{index:05d}.png": (draw, seed_of(seed, index)) for index in range(count)
+    }
+
+
 def write_scenes(
     folder: Path,
     count: int,
@@ -141,8 +149,4 @@ def write_scenes(
         UsageError: a picture is in the way while `force` is not set, or the folder is not
             writable.
     """
-    drawings = {
-        folder / f"scene_{index:05d}.png": (partial(render_scene, size=size), seed_of(seed, index))
-        for index in range(count)
-    }
-    return write_pictures(drawings, progress, force=force)
+    return write_pictures(scene_drawings(folder, count, seed, size), progress, force=force)

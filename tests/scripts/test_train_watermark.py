@@ -92,11 +92,35 @@ def test_interrupting_it_leaves_a_checkpoint_that_goes_on(
     assert load_model_chunked(latest)["epoch"] == done + 1
 
 
+def test_scenes_of_another_run_are_not_trained_on_and_half_of_them_are_completed(
+    run_chunkport: Run, tmp_path: Path
+) -> None:
+    asked = ("train-watermark", *SMALL, "--epochs", "1")
+    scenes = tmp_path / "watermark" / "scenes"
+    write_scenes(scenes, 790, 3, size=80)
+    refused = run_chunkport(*asked)
+    assert refused.returncode == 2, refused.stderr
+    assert "watermark/scenes: holds other pictures than the scenes of this run" in refused.stderr
+    assert len(list(scenes.iterdir())) == 790
+    ended = run_chunkport(*asked, "--seed", "3")
+    assert ended.returncode == 0, ended.stderr
+    assert "Drawing 10 scenes into watermark/scenes." in ended.stderr
+    assert len(list(scenes.iterdir())) == 800
+
+
+def test_its_own_samples_are_never_trained_on(run_chunkport: Run, pictures: Path) -> None:
+    ended = run_chunkport("train-watermark", *SMALL, "--data-dir", pictures, folder=pictures)
+    assert ended.returncode == 2, ended.stderr
+    assert "so its samples would be trained on; choose another --output-dir" in ended.stderr
+    assert not (pictures / "watermark").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (("--image-size", "50"), "images of 50 pixels a side have 1 left"),
         (("--nbits", "0"), "key args.nbits: expected an integer of at least 1"),
+        (("--seed", "-1"), "seed: is -1; give at least 0"),
         (("--metric", "kid"), "'kid' is not one of 'attacked-bit-accuracy'"),
         (("--data-dir", "nowhere"), "nowhere: no such folder"),
     ],

@@ -1,5 +1,6 @@
 """Reading any folder of pictures in colour, and holding some of them out."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,13 @@ def test_a_damaged_picture_is_named(tmp_path: Path, ending: str) -> None:
     Image.fromarray(render_scene(3, 64)).save(damaged)
     damaged.write_bytes(damaged.read_bytes()[:300])
     with pytest.raises(BadInputError, match=rf"broken\.{ending}: cannot be read as an image"):
+        load_pictures(tmp_path, 64)
+
+
+def test_a_header_that_is_cut_short_is_damage_too(tmp_path: Path) -> None:
+    header = b"\x00\x00\x00\x01IHDR\x00" + zlib.crc32(b"IHDR\x00").to_bytes(4, "big")
+    (tmp_path / "short.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header)
+    with pytest.raises(BadInputError, match=r"short\.png: cannot be read as an image"):
         load_pictures(tmp_path, 64)
 
 
