@@ -109,6 +109,7 @@ def _train_epoch(
     """
     config, progress = run.config, run.progress
     epoch = progress.epoch + 1
+    progress.epoch_images = len(images)
     for network in run.networks:
         network.train()
     with torch.random.fork_rng():
@@ -201,7 +202,7 @@ def train(
     if len(images) < 2:  # noqa: PLR2004 - batch normalisation of one image is undefined
         raise UsageError(f"too few images to train on ({len(images)}); give at least 2")
     if resume is not None:
-        resume_run(run, resume, announce)
+        resume_run(run, resume, len(images), announce)
     config, progress = run.config, run.progress
     saving = saving or Saving()
     images = images.to(run.device)

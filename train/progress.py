@@ -16,12 +16,15 @@ class Progress:
         step: training steps behind it, over all epochs.
         epoch_steps: what was measured at those of the epoch that is under way, by key.
         random_state: PyTorch's random states after the last of them; None before the first.
+        epoch_images: how many images that epoch goes over; None before the first step, and where a
+            checkpoint does not say.
     """
 
     history: dict[str, list[float]]
     step: int = 0
     epoch_steps: list[Mapping[str, float]] = field(default_factory=list)
     random_state: dict[str, Any] | None = None
+    epoch_images: int | None = None
 
     @classmethod
     def before_the_first_step(cls, keys: Iterable[str]) -> "Progress":
@@ -63,6 +66,7 @@ class Progress:
             "history": {key: list(values) for key, values in self.history.items()},
             "epoch_steps": {key: [step[key] for step in self.epoch_steps] for key in keys},
             "random_state": self.random_state,
+            "epoch_images": self.epoch_images,
         }
 
     def restore(self, values: Mapping[str, Any]) -> None:
@@ -77,3 +81,4 @@ class Progress:
         rows = zip(*columns.values(), strict=True)
         self.epoch_steps = [dict(zip(columns, row, strict=True)) for row in rows]
         self.random_state = values["random_state"]
+        self.epoch_images = values.get("epoch_images")

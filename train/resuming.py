@@ -12,20 +12,25 @@ from chunkport.errors import BadInputError, UsageError
 from train.run import Run, Shipped
 
 
-def resume(run: Run[Shipped], path: Path, announce: Callable[[str], None]) -> None:
+def resume(run: Run[Shipped], path: Path, images: int, announce: Callable[[str], None]) -> None:
     """Put a new run to where the checkpoint's was, ready to go on under the run's config.
 
+    `images` is how many it goes on with: between epochs others may be added, within an epoch not.
     `announce` hears of random states that are of other devices than those here.
 
     Raises:
         BadInputError: the file is damaged or is not a training checkpoint of this task.
-        UsageError: it was trained under another config, or has all epochs behind it already; only
-            `run.may_change` may change on the way.
+        UsageError: it was trained under another config, has all epochs behind it already, or is
+            from within an epoch of more or fewer images; only `run.may_change` may change on the
+            way.
     """
     values = load_model_chunked(path, device=run.device)
     if not isinstance(values.get("config"), Mapping):
         raise BadInputError(f"{path}: has no config; resume from a training checkpoint")
-    before = type(run.config).from_dict(values["config"]).as_dict()
+    try:
+        before = type(run.config).from_dict(values["config"]).as_dict()
+    except (BadInputError, UsageError) as error:
+        raise BadInputError(f"{path}: is of another task or version, by its {error}") from error
     refuse_changed_config(str(path), before, run.config.as_dict(), run.may_change)
     try:
         run.restore(values)
@@ -41,4 +46,10 @@ def resume(run: Run[Shipped], path: Path, announce: Callable[[str], None]) -> No
     if run.progress.epoch >= run.config.epochs:
         raise UsageError(
             f"{path}: has {run.progress.epoch} epochs behind it already; ask for more than that"
+        )
+    begun_with = run.progress.epoch_images
+    if run.progress.epoch_steps and begun_with not in (None, images):
+        raise UsageError(
+            f"{path}: is from within an epoch of {begun_with} images, and there are {images} now; "
+            "give the same images, or resume from a checkpoint of a whole epoch"
         )

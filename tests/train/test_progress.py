@@ -17,7 +17,7 @@ def test_an_epoch_ends_with_the_means_of_its_steps() -> None:
 
 @pytest.mark.parametrize("steps", [[], [{"loss": 1.0, "psnr": 30.0}, {"loss": 2.0, "psnr": 31.0}]])
 def test_it_survives_a_checkpoint(steps: list[dict[str, float]]) -> None:
-    before = Progress({"loss": [3.0], "psnr": [29.0]}, 7, [*steps], {"cpu": 1})
+    before = Progress({"loss": [3.0], "psnr": [29.0]}, 7, [*steps], {"cpu": 1}, 24)
     after = Progress.before_the_first_step(["loss", "psnr"])
     after.restore({**before.as_values(), "global_step": before.step})
     assert after == before

@@ -113,9 +113,24 @@ def test_resuming_from_something_else_is_refused(images: torch.Tensor, tmp_path:
     torch.save({"model": torch.zeros(3)}, other)
     with pytest.raises(BadInputError, match=r"other\.pth: has no config; resume from a training"):
         train_gan(images, TINY, tmp_path, resume=other)
+    torch.save({"config": {"nbits": 4}}, other)
+    with pytest.raises(BadInputError, match=r"other\.pth: is of another task or version, by its"):
+        train_gan(images, TINY, tmp_path, resume=other)
     torch.save({"config": TINY.as_dict()}, other)
     with pytest.raises(BadInputError, match=r"other\.pth: has no 'generator_raw_state_dict'"):
         train_gan(images, TINY, tmp_path, resume=other)
+
+
+def test_an_epoch_is_not_taken_up_with_other_images(images: torch.Tensor, tmp_path: Path) -> None:
+    """Its order is drawn over all of them; between epochs there may be more or fewer."""
+    saving = Saving(every_steps=1, keep_top_k=99)
+    train_gan(images, TINY, tmp_path, saving=saving)
+    step = tmp_path / "models" / "checkpoint_step_3.pth"
+    with pytest.raises(UsageError, match="within an epoch of 10 images, and there are 6 now"):
+        train_gan(images[:6], TINY, tmp_path / "on", resume=step)
+    between = tmp_path / "models" / "latest_model.pth"
+    more = train_gan(images[:6], replace(TINY, epochs=3), tmp_path / "on", resume=between)
+    assert more.epochs == 3
 
 
 TRAIN = """
