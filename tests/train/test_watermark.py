@@ -15,8 +15,10 @@ from checkpoints.inference_folder import read_inference_folder
 from chunkport.errors import UsageError
 from networks.cards import load_card
 from train.loop import BatchReport, TrainingResult
+from train.progress import Progress
+from train.saving import Saving
 from train.scenes import render_scene
-from train.watermark import train_watermark
+from train.watermark import settled_loss, train_watermark
 from train.watermark_config import WatermarkConfig
 from wrappers.detector_intake import load_detector_network, load_embedder_network
 
@@ -45,7 +47,9 @@ def scenes() -> torch.Tensor:
 
 
 def trained(scenes: torch.Tensor, folder: Path, **changes: Any) -> TrainingResult:
-    arguments = {key: changes.pop(key) for key in ("resume", "on_batch") if key in changes}
+    arguments = {
+        key: changes.pop(key) for key in ("resume", "on_batch", "saving") if key in changes
+    }
     config = replace(CONFIG, **changes)
     told = {"data": "72 scenes"}
     return train_watermark(scenes[8:], scenes[:8], config, folder, provenance=told, **arguments)
@@ -141,3 +145,27 @@ def test_another_message_length_is_no_resumption(
 ) -> None:
     with pytest.raises(UsageError, match="nbits 4 became 8"):
         trained(scenes, tmp_path, resume=run.checkpoint, nbits=8)
+
+
+def test_the_loss_counts_once_training_is_as_hard_as_it_gets() -> None:
+    """Four steps an epoch; marks have faded after 6, distortions are at their hardest after 8."""
+    config = replace(CONFIG, fading_steps=6, hardening_steps=8)
+    figures = {"loss": 0.5}
+    progress = Progress.before_the_first_step(["loss"])
+    for epoch, counts in ((1, False), (2, False), (3, True)):
+        progress.step = 4 * epoch
+        assert bool(settled_loss(config, progress, figures, epoch)) is counts
+    for steps, begun, counts in ((11, 3, True), (10, 3, False)):  # the third epoch is under way
+        progress.step, progress.epoch_steps = steps, [figures] * begun
+        assert bool(settled_loss(config, progress, figures, 3)) is counts
+
+
+def test_an_easy_epoch_is_not_the_best_by_the_loss(scenes: torch.Tensor, tmp_path: Path) -> None:
+    by_loss = Saving(metric="loss")
+    easy = trained(scenes, tmp_path / "easy", epochs=1, saving=by_loss)
+    assert easy.best is None
+    at_once = {"fading_steps": 0, "hardening_steps": 0}
+    hard = trained(scenes, tmp_path / "hard", epochs=1, saving=by_loss, **at_once)
+    assert hard.best is not None
+    saved = load_model_chunked(hard.best)
+    assert saved["metrics"]["settled_loss"] == saved["history"]["loss"][0]
