@@ -1,5 +1,6 @@
 """Typed reading of one section of a model card, with errors that name the file and the key."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -49,7 +50,11 @@ class Section:
     def positive(self, key: str) -> float:
         """The positive number under `key`."""
         value = self._value(key, "a positive number")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 < value < math.inf
+        ):
             self.refuse(key, "a positive number")
         return float(value)
 

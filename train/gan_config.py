@@ -1,5 +1,6 @@
 """What a GAN training run is told: the published recipe, and one small enough for a demo."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -46,8 +47,10 @@ class GanConfig:
         if self.batch_size < 2:  # noqa: PLR2004 - batch normalisation of one image is undefined
             raise UsageError(f"batch_size: is {self.batch_size}; give at least 2")
         for name in ("learning_rate", "discriminator_rate"):
-            if getattr(self, name) <= 0:
-                raise UsageError(f"{name}: is {getattr(self, name)}; give more than 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name}: is {getattr(self, name)}; give a finite number above 0")
+        if self.seed < 0:
+            raise UsageError(f"seed: is {self.seed}; give at least 0")
         if not 0 < self.real_label <= 1:
             raise UsageError(f"real_label: is {self.real_label}; give more than 0, up to 1")
         if not 0 <= self.average_decay < 1:

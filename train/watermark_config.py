@@ -1,5 +1,6 @@
 """What a watermark training run is told: the pair that this project ships, and one for a demo."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -28,7 +29,8 @@ class WatermarkConfig:
             `decay_share` of the epochs (Haegele et al. 2024).
         first_psnr_db: marks begin this strong, and fade to `psnr_db` over `fading_steps`: neither
             network learns from a mark that the other cannot see.
-        hardening_steps: over which distortions grow from none to their hardest.
+        hardening_steps: over which the part of each distortion's range that is drawn from grows
+            from its beginning to all of it; see `train.distortions`.
         groups: of a batch, each distorted in its own way.
         clean_share: of the pictures that the detector sees without a mark.
     """
@@ -56,13 +58,17 @@ class WatermarkConfig:
 
     def __post_init__(self) -> None:
         for name, least in (
-            ("epochs", 1), ("sample_every", 1), ("batch_size", 2), ("groups", 1),
+            ("epochs", 1), ("sample_every", 1), ("batch_size", 2), ("groups", 1), ("seed", 0),
             ("warm_up_steps", 0), ("fading_steps", 0), ("hardening_steps", 0),
         ):  # fmt: skip
             if getattr(self, name) < least:
                 raise UsageError(f"{name}: is {getattr(self, name)}; give at least {least}")
-        if self.learning_rate <= 0:
-            raise UsageError(f"learning_rate: is {self.learning_rate}; give more than 0")
+        if not 0 < self.learning_rate < math.inf:
+            raise UsageError(
+                f"learning_rate: is {self.learning_rate}; give a finite number above 0"
+            )
+        if not math.isfinite(self.first_psnr_db):
+            raise UsageError(f"first_psnr_db: is {self.first_psnr_db}; give a number of decibels")
         for name in ("decay_share", "clean_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name}: is {getattr(self, name)}; give 0 up to below 1")

@@ -193,8 +193,10 @@ def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
     [
         ({"epochs": 0}, "epochs: is 0; give at least 1"),
         ({"batch_size": 1}, "batch_size: is 1; give at least 2"),
-        ({"learning_rate": 0.0}, "learning_rate: is 0.0; give more than 0"),
-        ({"discriminator_rate": -1.0}, "discriminator_rate: is -1.0; give more than 0"),
+        ({"learning_rate": 0.0}, "learning_rate: is 0.0; give a finite number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate: is nan; give a finite number above 0"),
+        ({"seed": -1}, "seed: is -1; give at least 0"),
+        ({"discriminator_rate": -1.0}, "discriminator_rate: is -1.0; give a finite number"),
         ({"real_label": 1.1}, "real_label: is 1.1; give more than 0, up to 1"),
         ({"average_decay": 1.0}, "average_decay: is 1.0; give 0 up to below 1"),
     ],
