@@ -1,8 +1,8 @@
 """What happens to marked pictures between the embedder and the detector, in training.
 
-Each takes pictures (B, 3, S, S) in [0, 1] and how hard it is, from 0 to 1, and gives pictures of
-the same size that gradients pass through. They are no reference: what a mark survives is measured
-by verify's attacks, which share no code with these.
+Each takes pictures (B, 3, S, S) in [0, 1] and a place in its range, from 0 to 1, mostly from the
+mildest to the hardest, and gives pictures of the same size that gradients pass through. They are no
+reference: what a mark survives is measured by verify's attacks, which share no code with these.
 """
 
 import io
@@ -109,12 +109,12 @@ def _noise(pictures: torch.Tensor, hard: float) -> torch.Tensor:
 
 
 def _brightness(pictures: torch.Tensor, hard: float) -> torch.Tensor:
-    """0.6 to 1.4 times as bright."""
+    """0.6 to 1.4 times as bright; half way it changes nothing."""
     return pictures * (0.6 + 0.8 * hard)
 
 
 def _contrast(pictures: torch.Tensor, hard: float) -> torch.Tensor:
-    """0.6 to 1.4 times the contrast around each picture's mean."""
+    """0.6 to 1.4 times the contrast around each picture's mean; half way it changes nothing."""
     mean = pictures.mean(dim=(1, 2, 3), keepdim=True)
     return mean + (pictures - mean) * (0.6 + 0.8 * hard)
 
@@ -135,7 +135,8 @@ DISTORTIONS = (
 def distorted(pictures: torch.Tensor, groups: int, hardest: float = 1.0) -> torch.Tensor:
     """The batch in so many groups, each under a distortion drawn for it, rounded to bytes.
 
-    How hard it is is drawn too, up to `hardest`. Numbers are drawn from PyTorch's own generator.
+    The place in its range is drawn too, up to `hardest`. Numbers are drawn from PyTorch's own
+    generator.
     """
     shares = torch.tensor([float(distortion.share) for distortion in DISTORTIONS])
     groups = min(groups, len(pictures))
