@@ -10,7 +10,7 @@ from wrappers.spec import Limit, at_least, at_most
 _MEANINGS = {
     "bit_accuracy": "share of the bits that are read right after the attack",
     "accuracy_loss": "bit accuracy less than PyTorch's, in the attack where it is most",
-    "false_positives": "clean pictures with a drawn message found; limit: what chance keeps to",
+    "false_positives": "messages found in clean pictures; the limit is what chance keeps to",
 }
 
 
