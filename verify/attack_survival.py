@@ -123,7 +123,7 @@ class _Tally:
             pictures=self.pictures,
             bit_accuracy=self.matches / (self.pictures * reader.nbits),
             bit_accuracy_interval=bit_interval(
-                self.pictures, reader.nbits, self.matches, self.squares
+                self.pictures, reader.nbits, self.matches, self.squares, self.recovered
             ),
             recovered=self.recovered / self.pictures,
             recovered_interval=share_interval(self.recovered, self.pictures),

@@ -78,7 +78,13 @@ def share_interval(successes: float, trials: float, confidence: float = CONFIDEN
 
 
 def bit_interval(
-    pictures: int, nbits: int, matches: int, squares: int, confidence: float = CONFIDENCE
+    pictures: int,
+    nbits: int,
+    matches: int,
+    squares: int,
+    recovered: int,
+    *,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """The interval of the bit accuracy, with pictures as the independent units, never bits.
 
@@ -87,29 +93,32 @@ def bit_interval(
         nbits: of each message.
         matches: bits read right in all of them.
         squares: the sum over pictures of the square of the bits read right.
+        recovered: pictures of which all bits were read right.
         confidence: how often such intervals cover the true accuracy.
 
     Bits of one picture fail together, so that their number overstates what is known. Korn and
     Graubard's interval (Survey Methodology 24, 1998) is Clopper and Pearson's with the number of
     bits divided by the design effect, which the variance between pictures gives, and by the square
-    of Student's t over the normal quantile, for that variance is itself an estimate. A watermark's
-    accuracy lies near 1, where a normal interval leaves [0, 1] and a bootstrap over pictures that
-    were all read right has no width at all; here such pictures count as one trial each.
+    of Student's t over the normal quantile, for that variance is itself an estimate. Only pictures
+    with an error tell of it, so that theirs are the degrees of freedom; but a picture is always
+    worth one trial. A watermark's accuracy lies near 1, where a normal interval leaves [0, 1], and
+    a bootstrap over pictures that were all read right has no width at all.
     """
     from scipy.stats import norm, t
 
     bits = pictures * nbits
     accuracy = matches / bits
     spread = pictures * squares - matches**2  # in integers, so that 0 is 0
-    if matches in (0, bits) or pictures == 1:
-        effective = float(pictures)
-    else:
+    effective = float(pictures)
+    if 0 < matches < bits and pictures > 1:
         variance = spread / (pictures**2 * (pictures - 1) * nbits**2)  # of the mean accuracy
-        effective = float(bits)
-        if variance > 0:
-            effective = min(effective, accuracy * (1 - accuracy) / variance)
-        tail = (1 - confidence) / 2
-        effective *= float((norm.ppf(tail) / t.ppf(tail, pictures - 1)) ** 2)
+        known = min(bits, accuracy * (1 - accuracy) / variance) if variance else bits
+        effective = min(effective, known)
+        freedom = pictures - recovered - 1
+        if freedom:
+            tail = (1 - confidence) / 2
+            trusted = known * float((norm.ppf(tail) / t.ppf(tail, freedom)) ** 2)
+            effective = max(effective, trusted)
     return share_interval(accuracy * effective, effective, confidence)
 
 
