@@ -65,7 +65,7 @@ def test_a_message_is_found_from_30_of_32_bits_on(
 def test_the_rate_moves_the_threshold_and_the_json_tells_it(
     run_here: Run, saying: Path, picture: Path
 ) -> None:
-    asked = ("--message", "5eadbeec", "--false-positive-rate", "1e-5", "--format", "json")
+    asked = ("--message", "5eadbeec", "--false-positive-rate", "2e-6", "--format", "json")
     done = run_here("detect-watermark", saying, picture, *asked)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
