@@ -5,6 +5,7 @@ PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3))
 BIN := .venv/bin
 override DEMO := demo
 CHECKPOINT := $(DEMO)/models/latest_model.pth
+WATERMARK := samples/tinyseal/full_model.pth
 INSTALLED_FROM := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
@@ -13,8 +14,12 @@ INSTALLED_FROM := pyproject.toml constraints.txt
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/ready-to-run ## train, convert, verify, benchmark and report, into demo/
+demo: .venv/ready-to-run ## read a watermark under attack; train, convert, verify and report a GAN
 	rm -rf $(DEMO)
+	$(BIN)/chunkport convert $(WATERMARK) --model tinyseal --precision fp32 --precision int8 \
+		--output-dir $(DEMO)/watermark
+	$(BIN)/chunkport attack-watermark $(WATERMARK) $(DEMO)/watermark/*.tflite --count 50 \
+		--clean 200 --max-accuracy-loss 0.005
 	$(BIN)/chunkport train-gan --profile demo --output-dir $(DEMO)
 	$(BIN)/chunkport convert $(CHECKPOINT) --model gan-generator --precision fp32 \
 		--precision fp16 --precision int8 --output-dir $(DEMO)/tflite --force

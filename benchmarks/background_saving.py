@@ -58,7 +58,7 @@ def _measure(
     """Seconds of each save's call, and of each step between."""
     waits: list[float] = []
     between: list[float] = []
-    shipped = shipped_generator(state)
+    shipped = shipped_generator(state, epoch=0)
     with (
         tempfile.TemporaryDirectory() as folder,
         ModelFolder(

@@ -2,24 +2,30 @@
 
 import shlex
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts._options import CHECKPOINT, FOLDER, chunkport_command
+from scripts._options import FOLDER, chunkport_command
 from scripts._output import Column, Output, number
+from scripts._training import Shown, chosen_saving, show_training, training_options
 
 if TYPE_CHECKING:
-    from train.gan import BatchReport, EpochReport
     from train.gan_config import GanConfig, Profile
 
-_COLUMNS = (
-    Column("epoch", "epoch", right=True),
-    Column("d_loss", "D loss", number, right=True),
-    Column("g_loss", "G loss", number, right=True),
-    Column("d_real", "D(real)", number, right=True),
-    Column("d_fake", "D(fake)", number, right=True),
+_SHOWN = Shown(
+    columns=(
+        Column("epoch", "epoch", right=True),
+        Column("d_loss", "D loss", number, right=True),
+        Column("g_loss", "G loss", number, right=True),
+        Column("d_real", "D(real)", number, right=True),
+        Column("d_fake", "D(fake)", number, right=True),
+    ),
+    note=lambda step: f"D {step['D_loss']:.2f} G {step['G_loss']:.2f}",
+    inference="Generators for use",
+    samples="Pictures after each epoch",
 )
 
 
@@ -42,45 +48,10 @@ _COLUMNS = (
 @click.option("--noise-dim", type=int, help="Numbers in a latent.")
 @click.option("--width", type=int, help="Channels next to the image; 64 is the published size.")
 @click.option("--seed", type=int, help="Of the weights, the order and the drawn pictures.")
-@click.option("--resume", type=CHECKPOINT, help="Go on from this checkpoint.")
-@click.option("--max-chunk-mb", type=float, help="Largest file of a checkpoint, in MiB.")
-@click.option(
-    "--container",
-    type=click.Choice(["pth", "safetensors"]),
-    default="pth",
-    help="What checkpoints are written as.",
+@training_options(
+    ("d-fake", "d-loss", "g-loss"),
+    "What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
 )
-@click.option(
-    "--save-every",
-    type=click.IntRange(min=1),
-    default=10,
-    help="Epochs between checkpoints that stay.",
-)
-@click.option(
-    "--save-every-steps",
-    type=click.IntRange(min=1),
-    help="Steps between checkpoints within epochs.",
-)
-@click.option(
-    "--keep-top-k",
-    type=click.IntRange(min=1),
-    default=3,
-    help="How many of the latter stay: the best.",
-)
-@click.option(
-    "--metric",
-    type=click.Choice(["d-fake", "d-loss", "g-loss"]),
-    default="d-fake",
-    help="What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
-)
-@click.option(
-    "--mode",
-    type=click.Choice(["max", "min"]),
-    help="Whether more or less of the metric is better; each has its own.",
-    show_default=False,
-)
-@click.option("--background-save", is_flag=True, help="Write checkpoints while training goes on.")
-@click.option("--num-threads", type=click.IntRange(min=1), help="Of PyTorch.")
 def command(
     output: Output,
     profile: str,
@@ -93,28 +64,22 @@ def command(
     width: int | None,
     seed: int | None,
     resume: Path | None,
-    max_chunk_mb: float | None,
-    container: Literal["pth", "safetensors"],
-    save_every: int,
-    save_every_steps: int | None,
-    keep_top_k: int,
-    metric: str,
-    mode: Literal["max", "min"] | None,
-    background_save: bool,
     num_threads: int | None,
+    **saving_flags: Any,
 ) -> None:
     """Train the GAN of 128x128 grayscale fruit.
 
     After every epoch models/latest_model.pth is replaced, in chunks where it is above the cap;
     training can be stopped at any time and resumed to the same result. best_model.pth,
     final_gan.pth and checkpoint_epoch_010.pth, ... are whole checkpoints too; models_index.json
-    lists them, and inference/ holds the best and the final generator for use.
+    lists them, and inference/ holds the best and the final generator for use. While it trains,
+    training_progress/curves.png shows the losses and answers of all epochs so far.
     """
     import torch
 
     from train.gan import train_gan
     from train.gan_config import PROFILES
-    from train.gan_saving import Saving
+    from train.gan_criteria import CRITERIA
     from train.images import load_images
 
     if num_threads:
@@ -129,57 +94,22 @@ def command(
         width=width,
         seed=seed,
     )
-    saving = Saving(
-        max_chunk_mb=chosen.max_chunk_mb if max_chunk_mb is None else max_chunk_mb,
-        every_epochs=save_every,
-        every_steps=save_every_steps,
-        keep_top_k=keep_top_k,
-        metric=metric,
-        mode=mode,
-        background=background_save,
-        container=container,
-    )
+    saving = chosen_saving(chosen.max_chunk_mb, CRITERIA, **saving_flags)
     folder = data_dir or output_dir / "preprocessed_images"
     if data_dir is None and not folder.exists():
         _draw(output, folder, chosen, config.seed)
     images = load_images(folder).images
     output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
-    rows: list[dict[str, float]] = []
-    announced: set[str] = set()
-    with output.progress("training", total=config.epochs) as advance:
-
-        def on_batch(report: "BatchReport") -> None:
-            advance(1 / report.batches, f"D {report.step.d_loss:.2f} G {report.step.g_loss:.2f}")
-
-        def on_epoch(report: "EpochReport") -> None:
-            rows.append({"epoch": report.epoch, **vars(report.mean)})
-
-        def announce(message: str) -> None:
-            if message not in announced:  # the same at every epoch
-                announced.add(message)
-                warning = message.removeprefix("Warning: ")
-                (output.note if warning == message else output.warn)(warning)
-
-        result = train_gan(
-            images,
-            config,
-            output_dir,
-            resume=resume,
-            saving=saving,
-            device="cuda" if torch.cuda.is_available() else "cpu",
-            on_epoch=on_epoch,
-            on_batch=on_batch,
-            announce=announce,
-        )
-    output.table("epochs", "Training", _COLUMNS, rows)
-    output.fact("checkpoint", str(result.checkpoint), f"Checkpoint: {result.checkpoint}")
-    best = None if result.best is None else str(result.best)
-    none = f"No best checkpoint: no epoch met the conditions of {metric}."
-    output.fact("best_checkpoint", best, none if best is None else f"Best by {metric}: {best}")
-    folders = [str(path) for path in result.inference_folders]
-    output.fact("inference_folders", folders, f"Generators for use: {', '.join(folders)}")
-    progress = str(output_dir / "training_progress")
-    output.fact("training_progress", progress, f"Pictures after each epoch: {progress}")
+    train = partial(
+        train_gan,
+        images,
+        config,
+        output_dir,
+        resume=resume,
+        saving=saving,
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+    result = show_training(output, train, config.epochs, saving_flags["metric"], _SHOWN)
     output.next_step(
         f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
         "--precision fp32 --precision fp16 --precision int8"

@@ -1,14 +1,9 @@
-"""The generators of a finished run, for use: one inference folder each."""
+"""A GAN's generator for use: what its inference folder holds and says."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from checkpoints import load_model_chunked
-from checkpoints.inference_folder import (
-    InferenceModel,
-    read_inference_folder,
-    save_inference_folder,
-)
+from checkpoints.inference_folder import InferenceModel
 from checkpoints.model_facts import facts_in
 
 _LOAD = """\
@@ -30,32 +25,12 @@ chunkport verify tflite/*.tflite --checkpoint full_model.pth
 """
 
 
-def release(
-    best: Path | None, final: Path, max_chunk_mb: float, announce: Callable[[str], None]
-) -> tuple[Path, ...]:
-    """Put the generators of two checkpoints into `inference/` beside them, as one version.
-
-    The final one's folder ends in `_final`, the best one's in `_epoch<N>`.
+def generator_for_use(checkpoint: Path) -> InferenceModel:
+    """What the inference folder of a checkpoint's generator is made of.
 
     Raises:
-        BadInputError: a checkpoint is damaged.
-        UsageError: the folder cannot serve, or a full disk.
+        BadInputError: the checkpoint is damaged.
     """
-    parent = final.parent / "inference"
-    last = _model(final)
-    folder = save_inference_folder(
-        parent, last, tag="final", max_chunk_mb=max_chunk_mb, announce=announce
-    )
-    if best is None:
-        return (folder,)
-    version = read_inference_folder(folder).version
-    of_best = save_inference_folder(
-        parent, _model(best), version=version, max_chunk_mb=max_chunk_mb, announce=announce
-    )
-    return (of_best, folder)
-
-
-def _model(checkpoint: Path) -> InferenceModel:
     values = load_model_chunked(checkpoint)
     facts = facts_in(values)
     size = {"noise_dim": values["noise_dim"], "width": values["width"]}

@@ -1,10 +1,6 @@
-"""All that a GAN training run carries from one step to the next."""
+"""The networks of a GAN training run and what trains them."""
 
-import hashlib
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -12,36 +8,16 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 
 from networks.gan import WIDTH, Discriminator, Generator
 from train.gan_config import GanConfig
+from train.seeds import derived_seed
 
 _INITIAL_STD = 0.02
 _STATISTICS_BATCHES = 8
 _STATISTICS_BATCH_SIZE = 64
-HISTORY_KEYS = ("D_loss", "G_loss", "D_real", "D_fake")
-"""What the values of a `StepReport` are called in checkpoints, in its order."""
 
 
 @dataclass(frozen=True)
-class StepReport:
-    """Losses of one pair of steps, and the discriminator's mean answers (0 fake to 1 real)."""
-
-    d_loss: float
-    g_loss: float
-    d_real: float
-    d_fake: float
-
-
-@dataclass
 class GanState:
-    """The two networks, their optimisers, the generator's average and the history so far.
-
-    Attributes:
-        config: what the run was told.
-        history: one mean per epoch under each of `HISTORY_KEYS`; its length is the number of
-            epochs behind the state.
-        step: pairs of steps behind it, over all epochs.
-        epoch_steps: those of the epoch that is under way.
-        random_state: PyTorch's random states after the last of them; None before the first.
-    """
+    """The two networks, their optimisers and the generator's average, as `config` wants them."""
 
     config: GanConfig
     generator: Generator
@@ -49,34 +25,6 @@ class GanState:
     average: AveragedModel
     optimizer_g: torch.optim.Adam
     optimizer_d: torch.optim.Adam
-    history: dict[str, list[float]]
-    step: int = 0
-    epoch_steps: list[StepReport] = field(default_factory=list)
-    random_state: dict[str, Any] | None = None
-
-    @property
-    def epoch(self) -> int:
-        """Epochs done."""
-        return len(self.history["D_loss"])
-
-
-def mean_report(steps: Sequence[StepReport]) -> StepReport:
-    """The mean of at least one step."""
-    return StepReport(
-        d_loss=math.fsum(step.d_loss for step in steps) / len(steps),
-        g_loss=math.fsum(step.g_loss for step in steps) / len(steps),
-        d_real=math.fsum(step.d_real for step in steps) / len(steps),
-        d_fake=math.fsum(step.d_fake for step in steps) / len(steps),
-    )
-
-
-def derived_seed(seed: int, purpose: str, epoch: int = 0) -> int:
-    """A seed of its own for each use and epoch, so that a resumed run draws the same numbers.
-
-    Hashed, because torch's generator for the CPU heeds the lowest 32 bits alone.
-    """
-    digest = hashlib.sha256(f"{seed} {purpose} {epoch}".encode()).digest()
-    return int.from_bytes(digest[:4], "little")
 
 
 def _init_weights(network: nn.Module, width: int) -> None:
@@ -131,23 +79,20 @@ def new_state(config: GanConfig, device: str = "cpu") -> GanState:
         optimizer_d=torch.optim.Adam(
             discriminator.parameters(), lr=config.discriminator_rate, betas=betas
         ),
-        history={key: [] for key in HISTORY_KEYS},
     )
 
 
-def shipped_generator(state: GanState) -> Generator:
+def shipped_generator(state: GanState, epoch: int) -> Generator:
     """The generator meant for use: the average if there is one, with statistics of its own.
 
     Batch statistics that belong to the raw weights do not fit averaged ones, so they are
-    computed anew, from noise that the seed and the epoch decide.
+    computed anew, from noise that the seed and the number of epochs done decide.
     """
     if state.config.average_decay == 0:
         return state.generator
     average = state.average
     device = next(average.parameters()).device
-    source = torch.Generator().manual_seed(
-        derived_seed(state.config.seed, "statistics", state.epoch)
-    )
+    source = torch.Generator().manual_seed(derived_seed(state.config.seed, "statistics", epoch))
     noise = [
         torch.randn(_STATISTICS_BATCH_SIZE, state.config.noise_dim, generator=source)
         for _ in range(_STATISTICS_BATCHES)

@@ -3,7 +3,10 @@
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from train.gan_state import GanState, StepReport
+from train.gan_state import GanState
+
+STEP_KEYS = ("D_loss", "G_loss", "D_real", "D_fake")
+"""What a step measures: both losses, and the discriminator's mean answers (0 fake to 1 real)."""
 
 
 def _discriminator_step(
@@ -33,11 +36,15 @@ def _generator_step(state: GanState, fake: torch.Tensor) -> float:
     return loss.item()
 
 
-def train_step(state: GanState, real: torch.Tensor) -> StepReport:
-    """Both steps on one batch of images; the generator's reuses the images of the other one."""
+def train_step(state: GanState, real: torch.Tensor) -> dict[str, float]:
+    """Both steps on one batch of images; the generator's reuses the images of the other one.
+
+    Returns:
+        What was measured, under each of `STEP_KEYS`.
+    """
     latent = torch.randn(len(real), state.config.noise_dim, device=real.device)
     fake = state.generator(latent)
     d_loss, d_real, d_fake = _discriminator_step(state, real, fake)
     g_loss = _generator_step(state, fake)
     state.average.update_parameters(state.generator)
-    return StepReport(d_loss, g_loss, d_real, d_fake)
+    return dict(zip(STEP_KEYS, (d_loss, g_loss, d_real, d_fake), strict=True))

@@ -6,6 +6,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from PIL import Image
 
 from checkpoints import load_model_chunked
 from train.fruits import write_fruit_images
@@ -36,6 +37,12 @@ def test_it_says_what_it_leaves(run_chunkport: Run, pictures: Path, tmp_path: Pa
     assert all(
         (tmp_path / folder / "README.md").is_file() for folder in document["inference_folders"]
     )
+    assert document["curves"] == "training_progress/curves.png"
+    with Image.open(tmp_path / document["curves"]) as picture:
+        assert picture.format == "PNG"
+    assert [sorted(row) for row in document["epochs"]] == [
+        ["d_fake", "d_loss", "d_real", "epoch", "g_loss"]
+    ] * 2
     index = json.loads((tmp_path / "models" / "models_index.json").read_text())
     assert [model["file"] for model in index["models"]] == [
         "best_model.pth",
@@ -55,6 +62,7 @@ def test_it_says_what_it_leaves(run_chunkport: Run, pictures: Path, tmp_path: Pa
     ended = run_chunkport("train-gan", *resumed, "3")
     assert ended.returncode == 0, ended.stderr
     assert "model_v1.1_final" in ended.stdout
+    assert "Curves: training_progress/curves.png" in ended.stdout
 
 
 def steps_in(index: dict[str, list[dict[str, object]]]) -> set[object]:

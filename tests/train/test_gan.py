@@ -13,10 +13,11 @@ from PIL import Image
 from checkpoints import load_model_chunked
 from chunkport.errors import ChunkportError, UsageError
 from networks.gan import Discriminator, Generator
-from train.gan import BatchReport, DivergedError, EpochReport, train_gan
+from train.gan import train_gan
 from train.gan_config import GanConfig
-from train.gan_saving import Saving
-from train.gan_state import HISTORY_KEYS, derived_seed
+from train.gan_step import STEP_KEYS
+from train.loop import BatchReport, DivergedError, EpochReport
+from train.saving import Saving
 
 TINY = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
 
@@ -42,12 +43,12 @@ def test_a_run_leaves_a_checkpoint_that_the_networks_load(
     Generator(noise_dim=8, width=2).load_state_dict(saved["generator_state_dict"])
     Generator(noise_dim=8, width=2).load_state_dict(saved["generator_raw_state_dict"])
     Discriminator(width=2).load_state_dict(saved["discriminator_state_dict"])
-    for key in HISTORY_KEYS:
+    for key in STEP_KEYS:
         assert saved["history"][key] == list(result.history[key])
         assert len(result.history[key]) == 2
         assert all(math.isfinite(value) for value in result.history[key])
     assert saved["history"]["D_loss"][1] == pytest.approx(
-        (batches[2].step.d_loss + batches[3].step.d_loss) / 2
+        (batches[2].figures["D_loss"] + batches[3].figures["D_loss"]) / 2
     )
 
 
@@ -95,14 +96,6 @@ def test_seeds_decide_the_outcome(images: torch.Tensor, tmp_path: Path) -> None:
     ]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
-
-
-def test_every_epoch_draws_numbers_of_its_own() -> None:
-    drawn = set()
-    for epoch in range(100):
-        torch.manual_seed(derived_seed(0, "epoch", epoch))
-        drawn.add(torch.rand(1).item())
-    assert len(drawn) == 100
 
 
 def test_the_average_ships_with_statistics_that_fit_it(
@@ -176,6 +169,7 @@ def test_pictures_show_the_progress(images: torch.Tensor, tmp_path: Path) -> Non
     train_gan(images, replace(TINY, epochs=5, sample_every=3), tmp_path)
     folder = tmp_path / "training_progress"
     assert sorted(path.name for path in folder.iterdir()) == [
+        "curves.png",
         "epoch_001.png",
         "epoch_003.png",
         "epoch_005.png",

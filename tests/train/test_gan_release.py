@@ -14,7 +14,7 @@ import torch
 from checkpoints import load_model_chunked, read_inference_folder
 from train.gan import train_gan
 from train.gan_config import GanConfig
-from train.gan_saving import Saving
+from train.saving import Saving
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = GanConfig(epochs=2, batch_size=4, width=4, noise_dim=8, average_decay=0.9)

@@ -1,7 +1,6 @@
-"""What a GAN run saves under which name, and which of it is called the best."""
+"""What a run saves under which name, and which of it is called the best."""
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,11 @@ from checkpoints import load_model_chunked
 from chunkport.errors import UsageError
 from train.gan import train_gan
 from train.gan_config import GanConfig
-from train.gan_saving import CRITERIA, GanCheckpoints, Saving
-from train.gan_state import HISTORY_KEYS, GanState, new_state, shipped_generator
+from train.gan_criteria import CRITERIA
+from train.gan_step import STEP_KEYS
+from train.saving import Saving
 
 TINY = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
-
-
-def quiet(_message: str) -> None:
-    """Announce nothing."""
 
 
 def models(folder: Path) -> list[str]:
@@ -31,28 +27,6 @@ def models(folder: Path) -> list[str]:
     ]
     assert found == sorted(on_disk)
     return found
-
-
-def reached(epoch: int, d_real: float, d_fake: float, epochs: int = 20) -> GanState:
-    """A state after so many epochs, the last with these means."""
-    state = new_state(replace(TINY, epochs=epochs))
-    means = dict(zip(HISTORY_KEYS, (1.0 + epoch, 2.0 - epoch / 10, d_real, d_fake), strict=True))
-    state.history = {key: [math.nan] * (epoch - 1) + [means[key]] for key in HISTORY_KEYS}
-    state.step = 10 * epoch
-    return state
-
-
-def saved_as_best(folder: Path, states: list[GanState], **saving: Any) -> list[int]:
-    """The epochs whose states became the best, saved one after another."""
-    bests = []
-    start = new_state(states[0].config)
-    with GanCheckpoints(folder, Saving(**saving), start, quiet) as checkpoints:
-        for state in states:
-            checkpoints.save_epoch(state, shipped_generator(state))
-            best = checkpoints.best
-            if best is not None and load_model_chunked(best)["epoch"] == state.epoch:
-                bests.append(state.epoch)
-    return bests
 
 
 @pytest.mark.parametrize("cap_mb", [90, 0.0625])
@@ -96,42 +70,10 @@ def test_a_run_leaves_the_names_that_it_promises(images: torch.Tensor, tmp_path:
     assert result.final == tmp_path / "models" / "final_gan.pth"
     metadata = json.loads((tmp_path / "models" / "final_metadata.json").read_text())
     assert (metadata["epoch"], metadata["step"], metadata["noise_dim"]) == (4, 8, 8)
-    for key in HISTORY_KEYS:
+    for key in STEP_KEYS:
         assert metadata[f"avg_{key}"] == result.history[key][-1]
     losses = result.history["G_loss"]
     assert load_model_chunked(result.best)["epoch"] == 1 + losses.index(min(losses))
-
-
-def test_d_fake_counts_after_the_warm_up_and_while_the_discriminator_knows(tmp_path: Path) -> None:
-    states = [
-        reached(1, 0.9, 0.499),  # in the first tenth: an untrained one guesses too
-        reached(2, 0.9, 0.5),
-        reached(3, 0.52, 0.5),  # D(real) is not above D(fake) by 0.05
-        reached(4, 0.9, 0.1),
-        reached(5, 0.9, 0.7),
-        reached(6, 0.9, 0.3),  # as near as before
-        reached(7, 0.9, 0.55),
-        reached(8, 0.9, 0.8),
-    ]
-    assert saved_as_best(tmp_path, states) == [4, 5, 7]
-    index = json.loads((tmp_path / "models_index.json").read_text())
-    assert (index["metric"], index["mode"]) == ("D_fake_distance", "min")
-
-
-@pytest.mark.parametrize(
-    ("options", "bests"),
-    [
-        ({"metric": "d-loss"}, [1, 2, 3]),
-        ({"metric": "d-loss", "mode": "min"}, [1]),
-        ({"metric": "g-loss"}, [1, 2, 3]),
-        ({"metric": "g-loss", "mode": "max"}, [1]),
-    ],
-)
-def test_losses_count_as_they_are(
-    tmp_path: Path, options: dict[str, str], bests: list[int]
-) -> None:
-    states = [reached(epoch, 0.9, 0.1) for epoch in (1, 2, 3)]
-    assert saved_as_best(tmp_path, states, **options) == bests
 
 
 def test_without_an_epoch_that_counts_there_is_no_best(
@@ -167,11 +109,4 @@ def test_a_fresh_run_does_not_bow_to_the_best_of_an_old_one(
 )
 def test_senseless_saving_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Saving(**options)
-
-
-def test_the_command_offers_the_criteria_that_there_are() -> None:
-    from scripts.train_gan import command
-
-    flag = next(option for option in command.params if option.name == "metric")
-    assert list(flag.type.choices) == list(CRITERIA)  # type: ignore[attr-defined]  # a click.Choice
+        Saving(**options).ranking(CRITERIA)

@@ -16,9 +16,10 @@ import torch
 
 from checkpoints import load_model_chunked
 from chunkport.errors import BadInputError, UsageError
-from train.gan import BatchReport, EpochReport, train_gan
+from train.gan import train_gan
 from train.gan_config import GanConfig
-from train.gan_saving import Saving
+from train.loop import BatchReport, EpochReport
+from train.saving import Saving
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
@@ -123,7 +124,7 @@ from pathlib import Path
 import torch
 from train.gan import train_gan
 from train.gan_config import GanConfig
-from train.gan_saving import Saving
+from train.saving import Saving
 
 torch.set_num_threads(1)
 folder, epochs, background = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "background"

@@ -1,0 +1,155 @@
+"""What the training commands share: flags about saving, progress on the way, facts at the end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scripts._options import CHECKPOINT
+from scripts._output import Column, Output
+
+if TYPE_CHECKING:
+    from train.loop import BatchReport, EpochReport, TrainingResult
+    from train.run import Criterion
+    from train.saving import Saving
+
+
+def training_options(
+    metrics: Sequence[str], metric_help: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags; `chosen_saving` makes one value of most of them.
+
+    The first of `metrics` is the default. `--resume` and `--num-threads` reach the command as they
+    are.
+    """
+    options = (
+        click.option("--resume", type=CHECKPOINT, help="Go on from this checkpoint."),
+        click.option("--max-chunk-mb", type=float, help="Largest file of a checkpoint, in MiB."),
+        click.option(
+            "--container",
+            type=click.Choice(["pth", "safetensors"]),
+            default="pth",
+            help="What checkpoints are written as.",
+        ),
+        click.option(
+            "--save-every",
+            type=click.IntRange(min=1),
+            default=10,
+            help="Epochs between checkpoints that stay.",
+        ),
+        click.option(
+            "--save-every-steps",
+            type=click.IntRange(min=1),
+            help="Steps between checkpoints within epochs.",
+        ),
+        click.option(
+            "--keep-top-k",
+            type=click.IntRange(min=1),
+            default=3,
+            help="How many of the latter stay: the best.",
+        ),
+        click.option("--metric", type=click.Choice(metrics), default=metrics[0], help=metric_help),
+        click.option(
+            "--mode",
+            type=click.Choice(["max", "min"]),
+            help="Whether more or less of the metric is better; each has its own.",
+            show_default=False,
+        ),
+        click.option(
+            "--background-save", is_flag=True, help="Write checkpoints while training goes on."
+        ),
+        click.option("--num-threads", type=click.IntRange(min=1), help="Of PyTorch."),
+    )
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def chosen_saving(
+    default_chunk_mb: float,
+    criteria: "Mapping[str, Criterion]",
+    *,
+    max_chunk_mb: float | None,
+    save_every: int,
+    background_save: bool,
+    save_every_steps: int | None,
+    **as_they_are: Any,
+) -> "Saving":
+    """The flags as one value, for a task that is judged by these criteria.
+
+    Raises:
+        UsageError: no file can be so small, or the mode would make the worst the best.
+    """
+    from train.saving import Saving
+
+    saving = Saving(
+        max_chunk_mb=default_chunk_mb if max_chunk_mb is None else max_chunk_mb,
+        every_epochs=save_every,
+        every_steps=save_every_steps,
+        background=background_save,
+        **as_they_are,
+    )
+    saving.ranking(criteria)  # refused now, and not when the images are loaded
+    return saving
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How one task's training is shown.
+
+    Attributes:
+        columns: of the table of epochs, whose rows have the history's keys in small letters.
+        note: what the progress bar says of a step, from what it measured.
+        inference: what the inference folders hold.
+        samples: what the sample pictures are.
+    """
+
+    columns: tuple[Column, ...]
+    note: Callable[[Mapping[str, float]], str]
+    inference: str
+    samples: str
+
+
+def show_training(
+    output: Output, train: "Callable[..., TrainingResult]", epochs: int, metric: str, shown: Shown
+) -> "TrainingResult":
+    """Train, and say how it goes and what it leaves.
+
+    `train` takes `on_epoch`, `on_batch` and `announce` as `train.loop.train` does.
+    """
+    rows: list[dict[str, float]] = []
+    announced: set[str] = set()
+    with output.progress("training", total=epochs) as advance:
+
+        def on_batch(report: "BatchReport") -> None:
+            advance(1 / report.batches, shown.note(report.figures))
+
+        def on_epoch(report: "EpochReport") -> None:
+            figures = {key.lower(): value for key, value in report.figures.items()}
+            rows.append({"epoch": report.epoch, **figures})
+
+        def announce(message: str) -> None:
+            if message not in announced:  # the same at every epoch
+                announced.add(message)
+                warning = message.removeprefix("Warning: ")
+                (output.note if warning == message else output.warn)(warning)
+
+        result = train(on_epoch=on_epoch, on_batch=on_batch, announce=announce)
+    output.table("epochs", "Training", shown.columns, rows)
+    output.fact("checkpoint", str(result.checkpoint), f"Checkpoint: {result.checkpoint}")
+    best = None if result.best is None else str(result.best)
+    none = f"No best checkpoint: no epoch met the conditions of {metric}."
+    output.fact("best_checkpoint", best, none if best is None else f"Best by {metric}: {best}")
+    folders = [str(path) for path in result.inference_folders]
+    for_use = f"{shown.inference}: {', '.join(folders)}" if folders else None
+    output.fact("inference_folders", folders, for_use)
+    progress = str(result.progress_folder)
+    output.fact("training_progress", progress, f"{shown.samples}: {progress}")
+    curves = None if result.curves is None else str(result.curves)
+    output.fact("curves", curves, None if curves is None else f"Curves: {curves}")
+    return result

@@ -1,0 +1,233 @@
+"""The training of any task: epochs of steps, checkpoints on the way, exact resume."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from checkpoints.random_state import capture_torch_state, restore_torch_state
+from chunkport.errors import ChunkportError, UsageError
+from train.curves import write_curves
+from train.release import release
+from train.resuming import resume as resume_run
+from train.run import Run, Shipped
+from train.saving import RunCheckpoints, Saving
+from train.seeds import derived_seed
+
+
+class DivergedError(ChunkportError):
+    """A loss or weight is no longer a number; the epoch before left a good checkpoint."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """Where the run stands: batch `batch` of `batches` in epoch `epoch` of `epochs`, from 1.
+
+    `figures` is what its step measured, by the history's keys.
+    """
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """The history's new entries; `sample` is the picture written after the epoch, if one was."""
+
+    epoch: int
+    epochs: int
+    figures: Mapping[str, float]
+    checkpoint: Path
+    sample: Path | None
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a finished run leaves.
+
+    Attributes:
+        checkpoint: the latest.
+        best: the best by the run's criterion; None where no epoch met its conditions.
+        final: the state after the last epoch.
+        inference_folders: for use, of the best and the final state.
+        progress_folder: of the sample pictures and the curves.
+        curves: the history as a picture; None where it could not be drawn, or the task has none.
+        epochs: behind it.
+        history: one number per epoch under each of the task's keys.
+    """
+
+    checkpoint: Path
+    best: Path | None
+    final: Path
+    inference_folders: tuple[Path, ...]
+    progress_folder: Path
+    curves: Path | None
+    epochs: int
+    history: dict[str, tuple[float, ...]]
+
+
+def say_nothing(_message: str) -> None:
+    """What is announced when nobody listens."""
+
+
+def _order(images: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """The images' numbers in random order, by batch; an incomplete last batch is left out."""
+    order = torch.randperm(len(images)).to(images.device)
+    batches = (order[start : start + size] for start in range(0, len(images), size))
+    return [chosen for chosen in batches if len(chosen) == min(size, len(images))]
+
+
+def _divergence(epoch: int, what: str) -> str:
+    remedy = f"resume from the checkpoint of epoch {epoch - 1}" if epoch > 1 else "start again"
+    return f"epoch {epoch}: {what} is no longer a number; {remedy} with a lower learning rate"
+
+
+def _refuse_broken_weights(run: Run[Shipped], epoch: int, last: str) -> None:
+    weights = (weight for network in run.networks for weight in network.parameters())
+    if not all(bool(weight.isfinite().all()) for weight in weights):
+        raise DivergedError(_divergence(epoch, f"a weight after {last}"))
+
+
+def _train_epoch(
+    run: Run[Shipped],
+    images: torch.Tensor,
+    saved: RunCheckpoints[Shipped],
+    on_batch: Callable[[BatchReport], None] | None,
+    announce: Callable[[str], None],
+) -> None:
+    """One pass over the images, or the rest of one.
+
+    Random numbers depend on the epoch alone, so an epoch taken up again draws its order anew, and
+    goes on with the numbers after it from where it was left.
+    """
+    config, progress = run.config, run.progress
+    epoch = progress.epoch + 1
+    for network in run.networks:
+        network.train()
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(config.seed, "epoch", epoch))
+        order = _order(images, config.batch_size)
+        if progress.epoch_steps and progress.random_state is not None:
+            restore_torch_state(progress.random_state, announce)
+        for chosen in order[len(progress.epoch_steps) :]:
+            figures = run.step(images[chosen])
+            batch = len(progress.epoch_steps) + 1
+            if not all(math.isfinite(figures[key]) for key in run.losses):
+                raise DivergedError(_divergence(epoch, f"the loss of batch {batch}"))
+            progress.epoch_steps.append(figures)
+            progress.step += 1
+            if saved.step_is_due():
+                _refuse_broken_weights(run, epoch, f"batch {batch}")
+                progress.random_state = capture_torch_state()
+                with torch.random.fork_rng():  # what a save draws must not change the run
+                    saved.save_step()
+            if on_batch is not None:
+                on_batch(BatchReport(epoch, config.epochs, batch, len(order), figures))
+        progress.random_state = capture_torch_state()
+    _refuse_broken_weights(run, epoch, "the last batch")
+
+
+def _end_epoch(
+    run: Run[Shipped], saved: RunCheckpoints[Shipped], progress_folder: Path
+) -> Path | None:
+    """Enter the epoch into the history, evaluate, save; return the sample picture, if one is due.
+
+    What is drawn at random meanwhile is the same after every epoch, so that figures compare.
+    """
+    config, progress = run.config, run.progress
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(config.seed, "evaluation"))
+        progress.end_epoch()
+        shipped = run.ship()
+        if run.evaluate is not None:
+            evaluated = run.evaluate(shipped)
+            progress.enter({key: evaluated[key] for key in run.evaluation_keys})
+        saved.save_epoch(shipped)
+        due = progress.epoch in (1, config.epochs) or progress.epoch % config.sample_every == 0
+        if run.write_sample is None or not due:
+            return None
+        sample = progress_folder / f"epoch_{progress.epoch:03d}.png"
+        run.write_sample(shipped, sample)
+        return sample
+
+
+def _draw_curves(run: Run[Shipped], path: Path, announce: Callable[[str], None]) -> Path | None:
+    """The history so far as a picture; where drawing fails the run goes on without it."""
+    if not run.panels:
+        return None
+    try:
+        write_curves(run.progress.history, run.panels, path)
+    except Exception as error:  # noqa: BLE001 - a picture is worth less than the run
+        reason = " ".join(str(error).split()) or type(error).__name__
+        announce(f"Warning: {path}: the curves are not drawn ({reason}); training goes on.")
+        return None
+    return path
+
+
+def train(
+    run: Run[Shipped],
+    images: torch.Tensor,
+    output_folder: Path,
+    *,
+    resume: Path | None = None,
+    saving: Saving | None = None,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    on_batch: Callable[[BatchReport], None] | None = None,
+    announce: Callable[[str], None] = say_nothing,
+) -> TrainingResult:
+    """Train a new run on `images` (N, C, H, W) uint8 up to its config's epochs in all.
+
+    After every epoch `output_folder/models/latest_model.pth` is replaced, and beside it whatever
+    `saving` asks for; a run that is stopped at any time goes on from any of its checkpoints with
+    `resume`, and ends with the same weights as one that was not. At the end what the best and the
+    final checkpoint hold for use is put into folders of `models/inference/`.
+    `output_folder/training_progress/` gets the samples and, after every epoch, `curves.png`.
+    `announce` hears what is said about saving and drawing.
+
+    Raises:
+        DivergedError: a loss or weight became infinite or not a number; the last checkpoint is
+            kept.
+        UsageError: too few images, a folder that is not writable, a metric that the task does not
+            have, or a resumed checkpoint that was trained under another config.
+        BadInputError: the checkpoint to resume from is damaged or of another kind.
+    """
+    if len(images) < 2:  # noqa: PLR2004 - batch normalisation of one image is undefined
+        raise UsageError(f"too few images to train on ({len(images)}); give at least 2")
+    if resume is not None:
+        resume_run(run, resume, announce)
+    config, progress = run.config, run.progress
+    saving = saving or Saving()
+    images = images.to(run.device)
+    progress_folder = output_folder / "training_progress"
+    curves = None
+    with RunCheckpoints(output_folder / "models", saving, run, announce) as saved:
+        while progress.epoch < config.epochs:
+            _train_epoch(run, images, saved, on_batch, announce)
+            sample = _end_epoch(run, saved, progress_folder)
+            curves = _draw_curves(run, progress_folder / "curves.png", announce)
+            if on_epoch is not None:
+                on_epoch(
+                    EpochReport(progress.epoch, config.epochs, progress.last, saved.latest, sample)
+                )
+    folders: tuple[Path, ...] = ()
+    if run.inference_model is not None:
+        folders = release(
+            run.inference_model, saved.best, saved.final, saving.max_chunk_mb, announce
+        )
+    return TrainingResult(
+        checkpoint=saved.latest,
+        best=saved.best,
+        final=saved.final,
+        inference_folders=folders,
+        progress_folder=progress_folder,
+        curves=curves,
+        epochs=progress.epoch,
+        history={key: tuple(values) for key, values in progress.history.items()},
+    )
