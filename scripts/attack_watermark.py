@@ -19,6 +19,7 @@ from scripts._watermarks import between, chosen_card, rate_option, read_pixels, 
 if TYPE_CHECKING:
     from verify.attack_survival import MarkVisibility, Survival
     from verify.attacks import Pixels
+    from verify.false_positives import FalsePositives
     from verify.marked_pictures import MarkedPicture
     from verify.message_readers import Reader
 
@@ -138,7 +139,7 @@ def command(
     checks = survival_checks(survivals, least, most_loss)
     unmarked = [] if message else paths[:clean]
     rest = _scenes(clean - len(unmarked), seed, first=count)
-    found = ()
+    found: tuple[FalsePositives, ...] = ()
     if clean:
         with output.progress("reading clean pictures", total=clean) as advance:
             found = measure_false_positives(
