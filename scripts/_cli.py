@@ -29,6 +29,9 @@ COMMANDS = {
     "verify": "scripts.verify",
     "benchmark": "scripts.benchmark",
     "report": "scripts.report",
+    "embed-watermark": "scripts.embed_watermark",
+    "detect-watermark": "scripts.detect_watermark",
+    "attack-watermark": "scripts.attack_watermark",
     "export": "scripts.export",
     "doctor": "scripts.doctor",
 }

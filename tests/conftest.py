@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from checkpoints import save_model_chunked
 from networks.cards import load_card
 from networks.detector import Detector, build_detector
+from networks.embedder import Embedder
+from networks.embedder_card import embedder_card
 from networks.gan import Discriminator, Generator
 
 if TYPE_CHECKING:
@@ -195,3 +198,42 @@ def detector_case(request: pytest.FixtureRequest) -> DetectorCase:
 def named_detector_case() -> Callable[[str], DetectorCase]:
     """`convnext_stride2`, `convnext_stride4` and `vit` to their cases."""
     return _detector_case
+
+
+@pytest.fixture(scope="session")
+def save_tinyseal() -> Callable[..., Path]:
+    """`(path, says=None)` to a checkpoint of TinySeal, of one layout with a trained one.
+
+    Its weights are made, so that the message is not read; with `says`, bits, its detector reads
+    these in every picture, and sees a mark in it.
+    """
+    card = yaml.safe_load((_ROOT / "networks" / "cards" / "tinyseal.yaml").read_text("utf-8"))
+
+    def save(path: Path, says: tuple[int, ...] | None = None) -> Path:
+        parts = {
+            "embedder": Embedder(embedder_card(card, "card")),
+            "detector": build_detector(load_card(card)),
+        }
+        state = {
+            f"{part}.{key}": _weight(key, tuple(tensor.shape))
+            for part, network in parts.items()
+            for key, tensor in network.state_dict().items()
+        }
+        if says is not None:
+            state["detector.pixel_decoder.linear.weight"].zero_()
+            logits = torch.tensor([1, *says]) * 2.0 - 1
+            state["detector.pixel_decoder.linear.bias"].copy_(logits)
+        described = {key: card[key] for key in ("args", "embedder", "extractor")}
+        return save_model_chunked(
+            {"model": state, **described}, path, announce=lambda _message: None
+        ).path
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def tinyseal_checkpoint(
+    tmp_path_factory: pytest.TempPathFactory, save_tinyseal: Callable[..., Path]
+) -> Path:
+    """TinySeal with made weights; copy it before changing it."""
+    return save_tinyseal(tmp_path_factory.mktemp("tinyseal") / "tinyseal.pth")

@@ -35,7 +35,7 @@ class WatermarkConfig:
         clean_share: of the pictures that the detector sees without a mark.
     """
 
-    epochs: int = 60
+    epochs: int = 45
     batch_size: int = 24
     learning_rate: float = 1e-3
     nbits: int = 32

@@ -104,7 +104,7 @@ def train_step(state: WatermarkState, progress: Progress, pixels: torch.Tensor) 
     logits = state.detector(distorted(shown, config.groups, hardest))
     read = binary_cross_entropy_with_logits(logits[:, 1:], messages, reduction="none").mean(dim=1)
     loss = (read * present).sum() / present.sum().clamp(min=1)
-    loss = loss + _PRESENCE_WEIGHT * binary_cross_entropy_with_logits(logits[:, 0], present)
+    loss = loss + _PRESENCE_WEIGHT * _presence_loss(logits[:, 0], present, config.clean_share)
     state.optimizer.zero_grad()
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(state.parameters(), _LARGEST_GRADIENT)
@@ -113,6 +113,16 @@ def train_step(state: WatermarkState, progress: Progress, pixels: torch.Tensor) 
     found = ((logits[:, 0] > 0) == (present > 0)).to(pictures)
     figures = (loss, (right * present).sum() / present.sum().clamp(min=1), found.mean())
     return dict(zip(STEP_KEYS, (figure.item() for figure in figures), strict=True))
+
+
+def _presence_loss(logits: torch.Tensor, present: torch.Tensor, clean_share: float) -> torch.Tensor:
+    """Cross-entropy in which marked and clean pictures count alike, however few are clean.
+
+    So a logit of 0 says that neither is likelier, where pictures of both kinds are as many.
+    """
+    of_marked, of_clean = 0.5 / (1 - clean_share), 0.5 / clean_share if clean_share else 0.0
+    weights = torch.where(present > 0, of_marked, of_clean)
+    return binary_cross_entropy_with_logits(logits, present, weight=weights)
 
 
 def _random_view(pixels: torch.Tensor, size: int) -> torch.Tensor:

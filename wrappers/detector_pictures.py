@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from chunkport.errors import BadInputError
 from wrappers.detector_graph import resize_as_public
@@ -30,11 +30,42 @@ def read_pictures(contract: Contract, paths: Sequence[Path]) -> "list[Arrays]":
     Raises:
         BadInputError: a file is no picture that can be read, or has more than 8 bits per colour.
     """
+    return [fit_pixels(contract, np.asarray(open_picture(path).convert("RGB"))) for path in paths]
+
+
+def fit_pixels(contract: Contract, pixels: NDArray[np.uint8]) -> "Arrays":
+    """One RGB picture (H, W, 3) of any size as the contract's input, resized likewise."""
     image = contract.inputs[0]
-    return [
-        {image.name: _laid_out(resize_as_public(_read_rgb(path), _size(image)), image)}
-        for path in paths
-    ]
+    return {image.name: _laid_out(resize_as_public(as_image(pixels), _size(image)), image)}
+
+
+def as_image(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """(H, W, 3) bytes -> (1, 3, H, W) in [0, 1]."""
+    floats = pixels.astype(np.float32) / np.float32(255)
+    return torch.from_numpy(floats).permute(2, 0, 1).unsqueeze(0)
+
+
+def open_picture(path: Path, *, upright: bool = False) -> Image.Image:
+    """One picture, wholly read, in its own mode; turned as its EXIF says if it is to be `upright`.
+
+    Raises:
+        BadInputError: the file is no picture that can be read, or has more than 8 bits per colour.
+    """
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            turned = ImageOps.exif_transpose(picture) if upright else picture.copy()
+    # Pillow raises a SyntaxError for a file that breaks off its format inside.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadInputError(
+            f"{path}: is no picture that can be read ({error}); replace it or leave it out"
+        ) from error
+    if turned.mode.startswith(_DEEP):
+        raise BadInputError(
+            f"{path}: has more than 8 bits per colour (Pillow's mode {turned.mode}), which would "
+            "be cut off; save it with 8"
+        )
+    return turned
 
 
 def make_pictures(contract: Contract, count: int, seed: int) -> "list[Arrays]":
@@ -43,25 +74,6 @@ def make_pictures(contract: Contract, count: int, seed: int) -> "list[Arrays]":
     image = contract.inputs[0]
     height, width = _size(image)
     return [{image.name: _laid_out(_waves(rng, height, width), image)} for _number in range(count)]
-
-
-def _read_rgb(path: Path) -> torch.Tensor:
-    """(1, 3, H, W) in [0, 1]."""
-    try:
-        with Image.open(path) as picture:
-            mode = picture.mode
-            pixels = np.asarray(picture.convert("RGB"), dtype=np.float32)
-    # Pillow raises a SyntaxError for a file that breaks off its format inside.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadInputError(
-            f"{path}: is no picture that can be read ({error}); replace it or leave it out"
-        ) from error
-    if mode.startswith(_DEEP):
-        raise BadInputError(
-            f"{path}: has more than 8 bits per colour (Pillow's mode {mode}), which would be cut "
-            "off; save it with 8"
-        )
-    return torch.from_numpy(pixels / np.float32(255)).permute(2, 0, 1).unsqueeze(0)
 
 
 def _waves(rng: np.random.Generator, height: int, width: int) -> torch.Tensor:

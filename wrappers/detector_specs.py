@@ -69,7 +69,7 @@ def detector_spec(name: str, title: str, options: BuildOptions | None = None) ->
         build_plain=partial(PlainDetector, interface=interface),
         contract=partial(_contract, interface),
         make_samples=make_pictures,
-        reference=partial(_reference, interface),
+        reference=partial(network_logits, interface),
         metrics=(
             "max_difference_of_largest",
             "relative_l2",
@@ -136,7 +136,7 @@ def _contract(interface: DetectorInterface, network: Detector) -> Contract:
     return interface.contract(nbits=network.pixel_decoder.linear.out_features - 1)
 
 
-def _reference(interface: DetectorInterface, network: Detector, inputs: "Arrays") -> "Arrays":
+def network_logits(interface: DetectorInterface, network: Detector, inputs: "Arrays") -> "Arrays":
     """The network's own logits for a picture that the public resize has fitted."""
     image = torch.from_numpy(np.asarray(inputs["image"]))
     if interface.layout == "nhwc":

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts._cli import main
+
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -34,6 +36,26 @@ def run_python(tmp_path: Path) -> Run:
 def run_chunkport(run_python: Run) -> Run:
     """Run `chunkport` with arguments, likewise."""
     return partial(run_python, "-m", "scripts._cli")
+
+
+@pytest.fixture
+def run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run `chunkport` with arguments in this process, where its libraries are loaded already."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["chunkport", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        code = left.value.code
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(sys.argv, code, said.out, said.err)
+
+    return run
 
 
 PEAK_MIB = """

@@ -9,6 +9,7 @@ from train.watermark_config import WatermarkConfig
 from train.watermark_state import (
     STEP_KEYS,
     WatermarkState,
+    _presence_loss,
     learning_rate,
     mark_rms,
     new_state,
@@ -113,3 +114,14 @@ def test_what_is_missing_or_does_not_fit_is_not_restored() -> None:
     other = state_values(new_state(replace(TINY, nbits=8)))
     with pytest.raises(RuntimeError, match="size mismatch"):
         restore_state(state, other)
+
+
+def test_marked_and_clean_pictures_weigh_alike_however_few_are_clean() -> None:
+    torch.manual_seed(0)
+    present = torch.tensor([1.0] * 7 + [0.0])
+    undecided = torch.zeros(8, requires_grad=True)
+    torch.autograd.backward(_presence_loss(undecided, present, clean_share=1 / 8))
+    assert undecided.grad is not None
+    assert float(undecided.grad[:7].sum()) == pytest.approx(-float(undecided.grad[7]))
+    none_clean = _presence_loss(torch.zeros(4), torch.ones(4), clean_share=0.0)
+    assert 0 < float(none_clean) < 1

@@ -1,0 +1,124 @@
+"""What the watermark commands share: their arguments, pictures as they read them, their tables."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chunkport.errors import UsageError
+from scripts._output import Column, number
+
+if TYPE_CHECKING:
+    from verify.attacks import Pixels
+    from verify.message_readers import Reader
+    from verify.message_statistics import Threshold
+
+PICTURE = click.Path(dir_okay=False, path_type=Path)
+RATE = 1e-6
+
+rate_option = click.option(
+    "--false-positive-rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=RATE,
+    help="How often chance may match so many bits that a message counts as found.",
+)
+
+
+def share(value: float | None) -> str:
+    """A share for a person: 99.84%."""
+    return "-" if value is None else f"{value:.2%}"
+
+
+def between(interval: Mapping[str, float]) -> str:
+    """An interval of shares for a person."""
+    return f"{interval['low']:.2%} to {interval['high']:.2%}"
+
+
+def yes_no(value: bool | None) -> str:
+    """A truth value for a person."""
+    return "-" if value is None else ("yes" if value else "NO")
+
+
+READ = (
+    Column("picture", "picture"),
+    Column("confidence", "confidence", number, right=True),
+    Column("ones", "1 bits", right=True),
+    Column("hex", "message"),
+)
+COMPARED = (
+    Column("agree", "bits agree", right=True),
+    Column("found", "found", yes_no),
+    Column("chance", "by chance", number, right=True),
+)
+
+
+def read_row(picture: Path, reader: "Reader", pixels: "Pixels") -> dict[str, Any]:
+    """What the reader finds in a picture, as a row of a table."""
+    message = reader.read(pixels)
+    return {
+        "picture": str(picture),
+        "read_by": reader.name,
+        "confidence": message.confidence,
+        "present": message.confidence > 0,
+        "ones": f"{message.ones}/{len(message.bits)}",
+        "bits": "".join(map(str, message.bits)),
+        "hex": message.hex,
+    }
+
+
+def compared(row: Mapping[str, Any], expected: tuple[int, ...], threshold: "Threshold") -> Any:
+    """The row with how many bits agree with a message, and what chance does as well."""
+    from verify.message_statistics import chance_of_matches
+
+    nbits = len(expected)
+    agree = sum(int(bit) == wanted for bit, wanted in zip(row["bits"], expected, strict=True))
+    return {
+        **row,
+        "matching_bits": agree,
+        "agree": f"{agree}/{nbits}",
+        "found": agree >= threshold.matches,
+        "chance": float(chance_of_matches(nbits, agree)),
+    }
+
+
+def read_pixels(path: Path) -> "Pixels":
+    """A picture's RGB bytes, turned as its EXIF says; transparency is left out.
+
+    Raises:
+        BadInputError: no picture, of more than 8 bits per colour, or too small for a mark.
+    """
+    import numpy as np
+
+    from verify.marked_pictures import check_size
+    from wrappers.detector_pictures import open_picture
+
+    pixels = np.asarray(open_picture(path, upright=True).convert("RGB"))
+    check_size(pixels, path)
+    return pixels
+
+
+def check_unlike(targets: list[Path], *, force: bool) -> None:
+    """Refuse to write two pictures into one file, or over one that is there.
+
+    Raises:
+        UsageError: two have the same name, or one exists and `force` is not set.
+    """
+    for target in targets:
+        if targets.count(target) > 1:
+            raise UsageError(f"{target}: would hold two pictures; mark them into different folders")
+        if target.exists() and not force:
+            raise UsageError(f"{target}: already there; add --force to replace")
+
+
+def chosen_card(model: str | None, card: Path | None) -> str | Path | None:
+    """What names a checkpoint's network: a model's built-in card, a card file, or itself.
+
+    Raises:
+        UsageError: both were given, or there is no such model.
+    """
+    from wrappers.registry import find_spec
+
+    if model and card:
+        raise UsageError("name one network, not both --model and --card")
+    return find_spec(model).name if model else card

@@ -1,0 +1,173 @@
+"""`chunkport embed-watermark`: a message into pictures, read back from the files that hold them."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chunkport.errors import UsageError
+from scripts._options import CHECKPOINT, chunkport_command
+from scripts._output import Column, Output, number
+from scripts._watermarks import PICTURE, check_unlike, read_pixels, read_row, yes_no
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from networks.embedder import Embedder
+
+_UNREADABLE = 1
+_RANDOM = "random"
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_COLUMNS = (
+    Column("picture", "picture"),
+    Column("path", "marked"),
+    Column("psnr_db", "PSNR dB", number, right=True),
+    Column("ssim", "SSIM", number, right=True),
+    Column("wrong_bits", "wrong bits", right=True),
+    Column("reads_back", "reads back", yes_no),
+)
+
+
+@chunkport_command("embed-watermark")
+@click.argument("checkpoint", type=CHECKPOINT)
+@click.argument("pictures", metavar="PICTURE...", type=PICTURE, nargs=-1, required=True)
+@click.option(
+    "--message",
+    metavar="HEX|BITS|random",
+    required=True,
+    help="In hexadecimal, or as 0s and 1s; `random` draws one by --seed.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of a random message.")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="FOLDER|FILE",
+    type=click.Path(path_type=Path),
+    help="A folder, or for one picture a .png or .jpg.  [default: beside each, NAME_marked.png]",
+)
+@click.option("--quality", type=click.IntRange(1, 100), default=95, help="Of a JPEG.")
+@click.option("--force", is_flag=True, help="Replace pictures that are already there.")
+def command(
+    output: Output,
+    checkpoint: Path,
+    pictures: tuple[Path, ...],
+    message: str,
+    seed: int,
+    target: Path | None,
+    quality: int,
+    force: bool,
+) -> int:
+    """Mark PICTUREs of any size with the embedder in CHECKPOINT.
+
+    Each is read back from its file by the detector in CHECKPOINT; exits 1 if one does not say the
+    message. Pictures are turned as their EXIF says. A PNG keeps transparency, a JPEG cannot.
+    """
+    from chunkport.files import make_folder
+    from verify.marked_pictures import parse_message, random_message, visibility, write_message
+    from verify.message_readers import network_reader
+    from wrappers.detector_intake import load_embedder_network
+
+    targets = _targets(pictures, target)
+    check_unlike(targets, force=force)
+    embedder = load_embedder_network(checkpoint)
+    reader = network_reader(checkpoint)
+    nbits = embedder.card.nbits
+    bits = random_message(nbits, seed) if message == _RANDOM else parse_message(message, nbits)
+    for folder in dict.fromkeys(path.parent for path in targets):
+        make_folder(folder)
+    rows: list[dict[str, Any]] = []
+    with output.progress("marking", total=len(pictures)) as advance:
+        for picture, path in zip(pictures, targets, strict=True):
+            original = read_pixels(picture)
+            _write_marked(output, embedder, picture, path, bits, quality)
+            written = read_pixels(path)
+            seen = visibility(original, written)
+            read = read_row(path, reader, written)
+            wrong = sum(int(bit) != wanted for bit, wanted in zip(read["bits"], bits, strict=True))
+            rows.append(
+                {
+                    "picture": str(picture),
+                    "path": str(path),
+                    "psnr_db": seen.psnr_db,
+                    "ssim": seen.ssim,
+                    "wrong_bits": wrong,
+                    "reads_back": wrong == 0,
+                    "confidence": read["confidence"],
+                    "read_hex": read["hex"],
+                }
+            )
+            advance()
+    text = write_message(bits)
+    output.fact("message", text, f"message {text}, {nbits} bits")
+    output.table("pictures", "marked pictures, as read back from their files", _COLUMNS, rows)
+    wrong_rows = [row for row in rows if not row["reads_back"]]
+    for row in wrong_rows:
+        output.warn(
+            f"{row['path']}: DOES NOT SAY the message: {row['wrong_bits']} of {nbits} bits read "
+            f"otherwise ({row['read_hex']}); this picture or checkpoint does not hold it"
+        )
+    output.fact("passed", not wrong_rows)
+    files = shlex.join(map(str, targets))
+    source = shlex.quote(str(checkpoint))
+    output.next_step(f"chunkport detect-watermark {source} {files} --message {text}")
+    return _UNREADABLE if wrong_rows else 0
+
+
+def _targets(pictures: tuple[Path, ...], target: Path | None) -> list[Path]:
+    """Where each picture goes.
+
+    Raises:
+        UsageError: several into one file, or a file of a kind that is not written here.
+    """
+    if target is None or target.is_dir() or not target.suffix:
+        return [(target or path.parent) / f"{path.stem}_marked.png" for path in pictures]
+    if target.suffix.lower() not in _FORMATS:
+        raise UsageError(
+            f"{target}: pictures are written as {', '.join(_FORMATS)}; name one of these, or a "
+            "folder"
+        )
+    if len(pictures) > 1:
+        raise UsageError(f"{target}: is one file for {len(pictures)} pictures; name a folder")
+    return [target]
+
+
+def _write_marked(
+    output: Output,
+    embedder: "Embedder",
+    picture: Path,
+    path: Path,
+    bits: tuple[int, ...],
+    quality: int,
+) -> None:
+    """Mark one file into another; transparency and the colour profile stay as they are."""
+    import numpy as np
+    from PIL import Image
+
+    from chunkport.files import replacing
+    from verify.marked_pictures import mark_pixels
+    from wrappers.detector_pictures import open_picture
+
+    source = open_picture(picture, upright=True)
+    kind = _FORMATS[path.suffix.lower()]
+    marked = Image.fromarray(mark_pixels(embedder, np.asarray(source.convert("RGB")), bits))
+    if source.has_transparency_data:
+        if kind == "JPEG":
+            output.warn(f"{path}: a JPEG has no transparency, which {picture} has; it is left out")
+        else:
+            marked.putalpha(source.convert("RGBA").getchannel("A"))
+    with replacing(path) as temporary:
+        marked.save(temporary, format=kind, quality=quality, **_kept(source))
+
+
+def _kept(source: "Image.Image") -> dict[str, Any]:
+    """What tells how the colours are meant, where that is of red, green and blue."""
+    profile = source.info.get("icc_profile")
+    return {"icc_profile": profile} if profile and source.mode in {"RGB", "RGBA", "P"} else {}
+
+
+if __name__ == "__main__":
+    from scripts._cli import run
+
+    run(command)

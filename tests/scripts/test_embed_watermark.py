@@ -1,0 +1,153 @@
+"""`chunkport embed-watermark` as a user types it: files, formats, refusals and reading back."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    import subprocess
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+MESSAGE = "deadbeef"
+BITS = tuple(int(bit) for bit in f"{0xDEADBEEF:032b}")
+
+
+@pytest.fixture
+def saying(save_tinyseal: Callable[..., Path], tmp_path: Path) -> Path:
+    """A checkpoint whose detector reads `MESSAGE` everywhere."""
+    return save_tinyseal(tmp_path / "saying.pth", says=BITS)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(90, 160, (40, 60, 4), dtype=np.uint8)
+    Image.fromarray(pixels[..., :3]).save(tmp_path / "photo.png", icc_profile=b"a profile")
+    Image.fromarray(pixels).save(tmp_path / "glass.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter
+    Image.fromarray(pixels[..., :3]).save(tmp_path / "phone.jpg", exif=turned)
+    return tmp_path / "photo.png"
+
+
+def test_pictures_are_marked_beside_themselves_and_read_back(
+    run_here: Run, saying: Path, picture: Path
+) -> None:
+    done = run_here("embed-watermark", saying, picture, "--message", MESSAGE)
+    assert done.returncode == 0, done.stderr
+    assert f"message {MESSAGE}, 32 bits" in done.stdout
+    assert " yes " in done.stdout
+    assert "Warning" not in done.stderr
+    path = picture.with_name("photo_marked.png")
+    marked, original = Image.open(path), Image.open(picture)
+    assert marked.info["icc_profile"] == b"a profile"
+    change = np.asarray(marked).astype(float) - np.asarray(original)
+    assert 36 < 20 * np.log10(255 / np.sqrt(np.square(change).mean())) < 40
+    next_line = done.stdout.splitlines()[-1]
+    assert next_line == (f"Next: chunkport detect-watermark {saying} {path} --message {MESSAGE}")
+
+
+def test_transparency_and_the_way_a_camera_was_held_are_kept(
+    run_here: Run, saying: Path, picture: Path, tmp_path: Path
+) -> None:
+    names = picture.with_name("glass.png"), picture.with_name("phone.jpg")
+    done = run_here(
+        "embed-watermark", saying, *names, "--message", MESSAGE, "-o", tmp_path / "new" / "out"
+    )
+    assert done.returncode == 0, done.stderr
+    glass = Image.open(tmp_path / "new" / "out" / "glass_marked.png")
+    assert glass.getchannel("A").tobytes() == Image.open(names[0]).getchannel("A").tobytes()
+    phone = Image.open(tmp_path / "new" / "out" / "phone_marked.png")
+    assert phone.size == (40, 60)
+    assert 0x0112 not in phone.getexif()
+
+
+def test_a_jpeg_where_one_is_named_of_the_quality_asked_for(
+    run_here: Run, saying: Path, picture: Path, tmp_path: Path
+) -> None:
+    sizes = {}
+    for quality in (30, 95):
+        target = tmp_path / f"{quality}.jpg"
+        asked = ("--message", MESSAGE, "-o", target, "--quality", quality)
+        done = run_here("embed-watermark", saying, picture.with_name("glass.png"), *asked)
+        assert done.returncode == 0, done.stderr
+        assert "a JPEG has no transparency" in done.stderr
+        assert Image.open(target).format == "JPEG"
+        sizes[quality] = target.stat().st_size
+    assert sizes[30] < sizes[95]
+
+
+def test_a_mark_that_does_not_read_back_is_said_loudly_and_fails(
+    run_here: Run, tinyseal_checkpoint: Path, picture: Path
+) -> None:
+    asked = ("--message", "random", "--seed", "7", "--format", "json")
+    done = run_here("embed-watermark", tinyseal_checkpoint, picture, *asked)
+    assert done.returncode == 1
+    document: dict[str, Any] = json.loads(done.stdout)
+    (row,) = document["pictures"]
+    assert document["message"] == "ef4d6838"
+    assert document["passed"] is row["reads_back"] is False
+    assert 0 < row["wrong_bits"] <= 32
+    assert Path(row["path"]).is_file()
+    assert f"{row['path']}: DOES NOT SAY the message: {row['wrong_bits']} of 32" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--message", "dead"), "have 32 bits; write 8 hexadecimal digits or 32 digits"),
+        (("--message", MESSAGE, "-o", "a.gif"), "are written as .png, .jpg, .jpeg"),
+        (("--message", MESSAGE, "-o", "photo.png"), "already there; add --force to replace"),
+        ((), "Missing option '--message'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_line(
+    run_here: Run, saying: Path, picture: Path, flags: tuple[str, ...], said: str
+) -> None:
+    before = picture.read_bytes()
+    done = run_here("embed-watermark", saying, picture, *flags)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert picture.read_bytes() == before
+
+
+def test_no_picture_is_overwritten_without_force_nor_two_written_into_one(
+    run_here: Run, saying: Path, picture: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    twin = tmp_path / "other" / "photo.png"
+    twin.write_bytes(picture.read_bytes())
+    ask = ("embed-watermark", saying, picture, "--message", MESSAGE)
+    both = run_here(*ask, twin, "-o", tmp_path)
+    assert both.returncode == 2
+    assert "photo_marked.png: would hold two pictures" in both.stderr
+    assert run_here(*ask).returncode == 0
+    again = run_here(*ask)
+    assert again.returncode == 2
+    assert "photo_marked.png: already there; add --force" in again.stderr
+    assert run_here(*ask, "--force").returncode == 0
+
+
+def test_bad_inputs_are_named(run_here: Run, saying: Path, picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    Image.new("RGB", (200, 9)).save(tmp_path / "thin.png")
+    alone = tmp_path / "alone.pth"
+    run_here("extract-detector-weights", saying, "-o", alone)
+    for checkpoint, name, said in (
+        (saying, "text.png", "text.png: is no picture that can be read"),
+        (saying, "thin.png", "thin.png: is 200 x 9 pixels, too small for a mark"),
+        (saying, "absent.png", "absent.png: is no picture that can be read"),
+        (alone, "photo.png", "alone.pth: holds no watermark embedder"),
+    ):
+        done = run_here(
+            "embed-watermark", checkpoint, picture.with_name(name), "--message", MESSAGE
+        )
+        assert done.returncode == 5, done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list(tmp_path.glob("*_marked.png"))
