@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 from chunkport.errors import UsageError
@@ -19,7 +20,7 @@ def replacing(target: Path) -> Iterator[Path]:
     On any error the temporary file is removed and `target` is left as it was.
 
     Raises:
-        UsageError: the folder is missing or not writable.
+        UsageError: the folder is missing or not writable, or the disk is full.
     """
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such folder; create it first")
@@ -32,6 +33,12 @@ def replacing(target: Path) -> Iterator[Path]:
         sync_folder(target.parent)
     except PermissionError as error:
         raise UsageError(f"{target.parent}: not writable; choose another folder") from error
+    except OSError as error:
+        if error.errno not in (ENOSPC, EDQUOT):
+            raise
+        raise UsageError(
+            f"{target}: cannot be written ({error.strerror}); free some space and try again"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,8 +1,10 @@
 """What all tests share."""
 
 import json
+import shutil
+import subprocess
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,3 +239,21 @@ def tinyseal_checkpoint(
 ) -> Path:
     """TinySeal with made weights; copy it before changing it."""
     return save_tinyseal(tmp_path_factory.mktemp("tinyseal") / "tinyseal.pth")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """2 MiB of memory, mounted as a disk."""
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or umount is None:
+        pytest.skip("no disk can be mounted here to be filled")
+    mounted = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk could be mounted to be filled: {mounted.stderr.strip()}")
+    yield tmp_path
+    subprocess.run([umount, str(tmp_path)], check=True)

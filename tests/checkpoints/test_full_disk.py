@@ -1,8 +1,6 @@
 """A disk that is really full, 2 MiB of memory mounted as one: the old save stays, and loads."""
 
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,23 +12,6 @@ from chunkport.errors import UsageError
 
 OLD = {"w": torch.zeros(20_000)}
 TOO_LARGE = {f"net{i}": {"w": torch.ones(200_000)} for i in range(4)}  # 3.2 MB
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if mount is None or umount is None:
-        pytest.skip("no disk can be mounted here to be filled")
-    mounted = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no disk could be mounted to be filled: {mounted.stderr.strip()}")
-    yield tmp_path
-    subprocess.run([umount, str(tmp_path)], check=True)
 
 
 def at_once(save: Callable[[], object]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from chunkport.errors import BadInputError
+from chunkport.errors import BadInputError, UsageError
 from train.picture_files import undrawn, write_pictures
 from train.scenes import scene_drawings, write_scenes
 
@@ -48,3 +48,14 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "scene_00000.png").write_bytes(b"no picture")
     with pytest.raises(BadInputError, match=r"scene_00000\.png: cannot be read"):
         undrawn(tmp_path, scene_drawings(tmp_path, 3, 0, 32))
+
+
+@pytest.mark.integration
+def test_a_full_disk_is_told_and_leaves_whole_pictures(small_disk: Path) -> None:
+    with pytest.raises(UsageError, match=r"\(No space left on device\); free some space"):
+        write_scenes(small_disk / "scenes", 100, 0, size=192)
+    written = list((small_disk / "scenes").iterdir())
+    assert 0 < len(written) < 100
+    for path in written:
+        with Image.open(path) as picture:
+            picture.load()
