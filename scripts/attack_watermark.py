@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from verify.message_readers import Reader
 
 _FAILED = 1
+_FIRST_UNSEEN = 1 << 24  # train-watermark draws the scenes from 0 on, of the same seeds
 _SURVIVALS = (
     Column("shown_attack", "attack"),
     Column("reader", "read by"),
@@ -192,10 +193,11 @@ def _warn_of_others(output: Output, checkpoint: Path, readers: "Sequence[Reader]
 
 
 def _scenes(count: int, seed: int, first: int = 0) -> "Iterator[Pixels]":
-    """Drawn pictures, from the one with that number on."""
+    """Drawn pictures that no training has seen, from the one with that number on."""
     from train.picture_files import seed_of
     from train.scenes import render_scene
 
+    first += _FIRST_UNSEEN
     return (render_scene(seed_of(seed, number)) for number in range(first, first + count))
 
 

@@ -35,12 +35,12 @@ class WatermarkConfig:
         clean_share: of the pictures that the detector sees without a mark.
     """
 
-    epochs: int = 45
+    epochs: int = 40
     batch_size: int = 24
     learning_rate: float = 1e-3
     nbits: int = 32
     image_size: int = 128
-    psnr_db: float = 38.5
+    psnr_db: float = 38.2
     channels: int = 48
     depth: int = 2
     tile: int = 8
@@ -50,9 +50,9 @@ class WatermarkConfig:
     sample_every: int = 5
     warm_up_steps: int = 50
     decay_share: float = 0.4
-    first_psnr_db: float = 20.0
-    fading_steps: int = 2000
-    hardening_steps: int = 1500
+    first_psnr_db: float = 12.0
+    fading_steps: int = 1800
+    hardening_steps: int = 1000
     groups: int = 6
     clean_share: float = 0.125
 

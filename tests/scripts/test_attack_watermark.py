@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scripts.attack_watermark import _scenes
+from train.picture_files import seed_of
+from train.scenes import render_scene
 from verify.attacks import ATTACKS
 
 if TYPE_CHECKING:
@@ -144,3 +147,10 @@ def test_what_cannot_be_asked_is_refused_in_a_line(
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_drawn_pictures_are_none_that_training_draws() -> None:
+    trained_on = {render_scene(seed_of(0, number), 192).tobytes() for number in range(5)}
+    attacked = {pixels.tobytes() for pixels in _scenes(5, 0)}
+    assert len(attacked) == 5
+    assert not trained_on & attacked

@@ -33,6 +33,8 @@ TINY = WatermarkConfig(
     decay_share=0.4,
     fading_steps=100,
     hardening_steps=10,
+    first_psnr_db=20.0,
+    psnr_db=38.5,
 )
 
 
