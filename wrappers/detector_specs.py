@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from checkpoints.lazy import open_checkpoint
-from chunkport.errors import UsageError
+from chunkport.errors import BadInputError, UsageError
 from networks.cards import ConvNextEncoder, DetectorCard, load_card
 from networks.detector import Detector
 from wrappers.detector_graph import (
@@ -64,7 +64,7 @@ def detector_spec(name: str, title: str, options: BuildOptions | None = None) ->
         name=name,
         file_stem=_file_stem(name, interface),
         summary=f"{title} watermark detector, {card.nbits} bits",
-        open_network=partial(open_network, card=card),
+        open_network=partial(open_network, card=card, asked_for=options.model_card is not None),
         build_wrapper=partial(DetectorForTflite, interface=interface),
         build_plain=partial(PlainDetector, interface=interface),
         contract=partial(_contract, interface),
@@ -85,13 +85,26 @@ def detector_spec(name: str, title: str, options: BuildOptions | None = None) ->
     )
 
 
-def open_network(path: Path, card: DetectorCard) -> Detector:
+def open_network(path: Path, card: DetectorCard, *, asked_for: bool = True) -> Detector:
     """The detector in a checkpoint file, in chunks or not.
+
+    A card that was not `asked_for` must be what the checkpoint says of itself, where it has a card
+    of its own: weights may fit a network that they were not trained as.
 
     Raises:
         BadInputError: the file is damaged, or holds no detector that fits the card.
     """
-    return build_from(find_detector(open_checkpoint(path)), card)
+    weights = find_detector(open_checkpoint(path))
+    if not asked_for and "extractor" in weights.described:
+        own = weights.card()
+        if (own.nbits, own.image_size, own.encoder) != (card.nbits, card.image_size, card.encoder):
+            raise BadInputError(
+                f"{path}: says that it holds a detector of {own.nbits} bits for {own.image_size} "
+                f"pixels a side, which is not that of {card.source} ({card.nbits} bits, "
+                f"{card.image_size} pixels); give its own card with --card, such as the "
+                "config.json of its inference folder"
+            )
+    return build_from(weights, card)
 
 
 def read_message(outputs: "Arrays") -> Message:

@@ -1,6 +1,7 @@
 """What can be asked of a detector, what its contract then says, and what is refused."""
 
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,18 @@ import numpy as np
 import pytest
 import torch
 
+from checkpoints import save_model_chunked
 from chunkport.errors import BadInputError, UsageError
-from wrappers.detector_specs import CHUNKYSEAL, VIDEOSEAL_0_0, VIDEOSEAL_1_0, read_message
+from networks.cards import load_card
+from networks.detector import build_detector
+from train.watermark_config import WatermarkConfig
+from wrappers.detector_specs import (
+    CHUNKYSEAL,
+    TINYSEAL,
+    VIDEOSEAL_0_0,
+    VIDEOSEAL_1_0,
+    read_message,
+)
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
 
@@ -119,6 +130,23 @@ def test_a_checkpoint_of_another_detector_is_refused(
     checkpoint, _ = named_detector_case("vit").save(tmp_path)
     with pytest.raises(BadInputError, match="missing keys: convnext"):
         VIDEOSEAL_1_0.open_network(checkpoint)
+
+
+@pytest.mark.parametrize("changed", [{"nbits": 16}, {"image_size": 160}])
+def test_a_checkpoint_that_says_what_it_is_is_taken_for_nothing_else(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    """The weights of one trained for another picture size would even fit."""
+    card = WatermarkConfig(**changed).card("pair.pth")
+    tensors = {
+        f"detector.{name}": value
+        for name, value in build_detector(load_card(card)).state_dict().items()
+    }
+    save_model_chunked({**card, "model": tensors}, tmp_path / "pair.pth")
+    with pytest.raises(BadInputError, match=r"built-in card tinyseal .*; give its own card"):
+        TINYSEAL.open_network(tmp_path / "pair.pth")
+    own = TINYSEAL.configured(BuildOptions(model_card=json.dumps(card)))
+    own.open_network(tmp_path / "pair.pth")
 
 
 def test_messages_are_read_the_same_whole_and_split() -> None:
