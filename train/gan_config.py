@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from chunkport.errors import BadInputError, UsageError
+from chunkport.errors import UsageError
 from networks.gan import NOISE_DIM, WIDTH
+from train.config_values import refuse_other_values
 
 MAY_CHANGE = frozenset({"epochs", "sample_every", "learning_rate", "discriminator_rate"})
 """What a run may be told anew when it is resumed."""
@@ -67,9 +68,7 @@ class GanConfig:
         Raises:
             BadInputError: a value is missing or unknown.
         """
-        expected = {field.name for field in fields(cls)}
-        if odd := sorted(expected ^ set(values)):
-            raise BadInputError(f"config: missing or unknown {', '.join(odd)}; train anew")
+        refuse_other_values(cls, values)
         return cls(**{**values, "betas": (values["betas"][0], values["betas"][1])})
 
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from chunkport.errors import BadInputError, UsageError
 from networks.cards import load_card
 from networks.embedder_card import MODEL, embedder_card
+from train.config_values import refuse_other_values
 
 MAY_CHANGE = frozenset({"epochs", "sample_every", "learning_rate"})
 """What a run may be told anew when it is resumed."""
@@ -122,9 +123,7 @@ class WatermarkConfig:
         Raises:
             BadInputError: a value is missing or unknown.
         """
-        expected = {field.name for field in fields(cls)}
-        if odd := sorted(expected ^ set(values)):
-            raise BadInputError(f"config: missing or unknown {', '.join(odd)}; train anew")
+        refuse_other_values(cls, values)
         tuples = {name: tuple(values[name]) for name in ("depths", "dims")}
         return cls(**{**values, **tuples})
 
