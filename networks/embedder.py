@@ -28,7 +28,8 @@ class Embedder(nn.Module):
     """Pictures (B, 3, H, W) in [0, 1] and messages (B, nbits) of 0 and 1 to marked pictures.
 
     The network looks at pictures of `image_size` pixels a side; others are resized for it, and
-    its mark is resized back, as the public embedders do.
+    its mark is resized back, as the public embedders do. What the picture hides is measured at
+    that size too: it is what the detector will see.
     """
 
     def __init__(self, card: EmbedderCard) -> None:
@@ -51,8 +52,9 @@ class Embedder(nn.Module):
 
         `rms` is the mark's root mean square, in units of the range; None for the card's own.
         """
-        pattern = self._pattern(_resized(image, (self.card.image_size,) * 2), message)
-        mark = torch.tanh(_resized(pattern, image.shape[2:])) * activity(image)
+        small = _resized(image, (self.card.image_size,) * 2)
+        pattern, hides = self._pattern(small, message), activity(small)
+        mark = torch.tanh(_resized(pattern, image.shape[2:])) * _resized(hides, image.shape[2:])
         strength = self.card.rms if rms is None else rms
         energy = mark.square().mean(dim=(1, 2, 3), keepdim=True)
         return (image + mark * (strength * torch.rsqrt(energy + 1e-12))).clamp(0, 1)
