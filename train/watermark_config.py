@@ -148,7 +148,7 @@ PROFILES = {
     "demo": Profile(
         about="16 bits, for two CPU cores and six minutes",
         config=WatermarkConfig(
-            epochs=16,
+            epochs=28,
             batch_size=16,
             nbits=16,
             psnr_db=36.5,
@@ -157,7 +157,7 @@ PROFILES = {
             dims=(16, 32, 64, 128),
             sample_every=2,
             fading_steps=400,
-            hardening_steps=100,
+            hardening_steps=200,
             groups=4,
         ),
         scenes=800,
