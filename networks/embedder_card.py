@@ -37,8 +37,13 @@ class EmbedderCard:
 
     @property
     def rms(self) -> float:
-        """The mark's root mean square that gives the PSNR, for pixels in [0, 1]."""
-        return math.pow(10, -self.psnr_db / 20)
+        """The mark's root mean square that gives the PSNR."""
+        return rms_of(self.psnr_db)
+
+
+def rms_of(psnr_db: float) -> float:
+    """The root mean square of a difference of this PSNR, for pixels in [0, 1]."""
+    return math.pow(10, -psnr_db / 20)
 
 
 def embedder_card(raw: Mapping[str, Any], source: str) -> EmbedderCard:

@@ -14,7 +14,7 @@ from scripts._watermarks import PICTURE, check_unlike, read_pixels, read_row, ye
 if TYPE_CHECKING:
     from PIL import Image
 
-    from networks.embedder import Embedder
+    from verify.attacks import Pixels
 
 _UNREADABLE = 1
 _RANDOM = "random"
@@ -47,6 +47,11 @@ _COLUMNS = (
     type=click.Path(path_type=Path),
     help="A folder, or for one picture a .png or .jpg.  [default: beside each, NAME_marked.png]",
 )
+@click.option(
+    "--psnr-db",
+    type=click.FloatRange(10, 60),
+    help="How faint the mark is; large pictures bear more.  [default: as it was trained]",
+)
 @click.option("--quality", type=click.IntRange(1, 100), default=95, help="Of a JPEG.")
 @click.option("--force", is_flag=True, help="Replace pictures that are already there.")
 def command(
@@ -56,6 +61,7 @@ def command(
     message: str,
     seed: int,
     target: Path | None,
+    psnr_db: float | None,
     quality: int,
     force: bool,
 ) -> int:
@@ -65,7 +71,13 @@ def command(
     message. Pictures are turned as their EXIF says. A PNG keeps transparency, a JPEG cannot.
     """
     from chunkport.files import make_folder
-    from verify.marked_pictures import parse_message, random_message, visibility, write_message
+    from verify.marked_pictures import (
+        mark_pixels,
+        parse_message,
+        random_message,
+        visibility,
+        write_message,
+    )
     from verify.message_readers import network_reader
     from wrappers.detector_intake import load_embedder_network
 
@@ -81,7 +93,8 @@ def command(
     with output.progress("marking", total=len(pictures)) as advance:
         for picture, path in zip(pictures, targets, strict=True):
             original = read_pixels(picture)
-            _write_marked(output, embedder, picture, path, bits, quality)
+            pixels = mark_pixels(embedder, original, bits, psnr_db)
+            _write_marked(output, pixels, picture, path, quality)
             written = read_pixels(path)
             seen = visibility(original, written)
             read = read_row(path, reader, written)
@@ -134,24 +147,17 @@ def _targets(pictures: tuple[Path, ...], target: Path | None) -> list[Path]:
 
 
 def _write_marked(
-    output: Output,
-    embedder: "Embedder",
-    picture: Path,
-    path: Path,
-    bits: tuple[int, ...],
-    quality: int,
+    output: Output, pixels: "Pixels", picture: Path, path: Path, quality: int
 ) -> None:
-    """Mark one file into another; transparency and the colour profile stay as they are."""
-    import numpy as np
+    """Write the marked pixels of one file into another, with its transparency and profile."""
     from PIL import Image
 
     from chunkport.files import replacing
-    from verify.marked_pictures import mark_pixels
     from wrappers.detector_pictures import open_picture
 
     source = open_picture(picture, upright=True)
     kind = _FORMATS[path.suffix.lower()]
-    marked = Image.fromarray(mark_pixels(embedder, np.asarray(source.convert("RGB")), bits))
+    marked = Image.fromarray(pixels)
     if source.has_transparency_data:
         if kind == "JPEG":
             output.warn(f"{path}: a JPEG has no transparency, which {picture} has; it is left out")

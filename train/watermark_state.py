@@ -1,6 +1,5 @@
 """The two networks of a watermark training run, what trains them, and one step of it."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from networks.cards import load_card
 from networks.detector import Detector, build_detector
 from networks.embedder import Embedder
-from networks.embedder_card import embedder_card
+from networks.embedder_card import embedder_card, rms_of
 from train.distortions import distorted
 from train.progress import Progress
 from train.seeds import derived_seed
@@ -75,7 +74,7 @@ def mark_rms(config: WatermarkConfig, step: int) -> float:
     """How strong marks are at a step, counted from 0: fading evenly in decibels."""
     faded = min(1.0, step / config.fading_steps) if config.fading_steps else 1.0
     decibels = config.first_psnr_db + faded * (config.psnr_db - config.first_psnr_db)
-    return math.pow(10, -decibels / 20)
+    return rms_of(decibels)
 
 
 def learning_rate(config: WatermarkConfig, step: int, epoch: int) -> float:

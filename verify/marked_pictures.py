@@ -10,6 +10,7 @@ import torch
 
 from chunkport.errors import BadInputError, UsageError
 from networks.embedder import Embedder
+from networks.embedder_card import rms_of
 from verify.attacks import Pixels
 from verify.metrics import psnr_db, ssim
 from wrappers.detector_pictures import as_image
@@ -37,11 +38,17 @@ class MarkedPicture:
     original: Pixels | None = None
 
 
-def mark_pixels(embedder: Embedder, pixels: Pixels, message: Bits) -> Pixels:
-    """The picture (H, W, 3) with the message in it, rounded to 8 bits as files are."""
+def mark_pixels(
+    embedder: Embedder, pixels: Pixels, message: Bits, psnr_db: float | None = None
+) -> Pixels:
+    """The picture (H, W, 3) with the message in it, rounded to 8 bits as files are.
+
+    `psnr_db` is how faint the mark is; None for as faint as the embedder was trained.
+    """
     bits = torch.tensor([message], dtype=torch.float32)
+    rms = None if psnr_db is None else rms_of(psnr_db)
     with torch.inference_mode():
-        marked = embedder(as_image(pixels), bits)[0].permute(1, 2, 0)
+        marked = embedder(as_image(pixels), bits, rms)[0].permute(1, 2, 0)
     return np.asarray((marked * 255).round().to(torch.uint8).numpy())
 
 

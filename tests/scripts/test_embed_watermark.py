@@ -51,6 +51,17 @@ def test_pictures_are_marked_beside_themselves_and_read_back(
     assert next_line == (f"Next: chunkport detect-watermark {saying} {path} --message {MESSAGE}")
 
 
+@pytest.mark.parametrize("decibels", [30, 45])
+def test_a_mark_is_as_faint_as_it_is_asked_to_be(
+    run_here: Run, saying: Path, picture: Path, decibels: int
+) -> None:
+    asked = ("--message", MESSAGE, "--psnr-db", str(decibels), "--format", "json")
+    done = run_here("embed-watermark", saying, picture, *asked)
+    assert done.returncode == 0, done.stderr
+    row = json.loads(done.stdout)["pictures"][0]
+    assert row["psnr_db"] == pytest.approx(decibels, abs=0.6)  # rounding to bytes adds to it
+
+
 def test_transparency_and_the_way_a_camera_was_held_are_kept(
     run_here: Run, saying: Path, picture: Path, tmp_path: Path
 ) -> None:
