@@ -1,6 +1,7 @@
 """How every command takes its arguments: the flags that all share, and kinds of paths."""
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,19 @@ _CONTEXT = {
     "max_content_width": 100,
 }
 FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers, which 'nan' is none of: it would pass every comparison."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number that was typed, within the range."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
 
 
 def chunkport_command(

@@ -1,12 +1,13 @@
 """What the watermark commands share: their arguments, pictures as they read them, their tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chunkport.errors import UsageError
+from scripts._options import NumberRange
 from scripts._output import Column, number
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ RATE = 1e-6
 
 rate_option = click.option(
     "--false-positive-rate",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=NumberRange(0, 1, min_open=True, max_open=True),
     default=RATE,
     help="How often chance may match so many bits that a message counts as found.",
 )
@@ -98,15 +99,24 @@ def read_pixels(path: Path) -> "Pixels":
     return pixels
 
 
-def check_unlike(targets: list[Path], *, force: bool) -> None:
-    """Refuse to write two pictures into one file, or over one that is there.
+def check_targets(pictures: Sequence[Path], targets: Sequence[Path], *, force: bool) -> None:
+    """Refuse to write two pictures into one file, over one that is there or is yet to be read.
 
     Raises:
-        UsageError: two have the same name, or one exists and `force` is not set.
+        UsageError: two targets are one file, however written; one is a folder, or another's
+            picture; or one exists and `force` is not set.
     """
-    for target in targets:
-        if targets.count(target) > 1:
+    sources, files = [[path.resolve() for path in paths] for paths in (pictures, targets)]
+    for target, source, file in zip(targets, sources, files, strict=True):
+        if files.count(file) > 1:
             raise UsageError(f"{target}: would hold two pictures; mark them into different folders")
+        if file in sources and file != source:
+            raise UsageError(
+                f"{target}: is to be written, and is one of the PICTUREs too; leave it out or "
+                "mark into another folder"
+            )
+        if target.is_dir():
+            raise UsageError(f"{target}: is a folder; remove it or mark into another folder")
         if target.exists() and not force:
             raise UsageError(f"{target}: already there; add --force to replace")
 

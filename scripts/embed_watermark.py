@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chunkport.errors import UsageError
-from scripts._options import CHECKPOINT, chunkport_command
+from scripts._options import CHECKPOINT, NumberRange, chunkport_command
 from scripts._output import Column, Output, number
-from scripts._watermarks import PICTURE, check_unlike, read_pixels, read_row, yes_no
+from scripts._watermarks import PICTURE, check_targets, read_pixels, read_row, yes_no
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,7 +49,7 @@ _COLUMNS = (
 )
 @click.option(
     "--psnr-db",
-    type=click.FloatRange(10, 60),
+    type=NumberRange(10, 60),
     help="How faint the mark is; large pictures bear more.  [default: as it was trained]",
 )
 @click.option("--quality", type=click.IntRange(1, 100), default=95, help="Of a JPEG.")
@@ -82,11 +82,13 @@ def command(
     from wrappers.detector_intake import load_embedder_network
 
     targets = _targets(pictures, target)
-    check_unlike(targets, force=force)
+    check_targets(pictures, targets, force=force)
     embedder = load_embedder_network(checkpoint)
     reader = network_reader(checkpoint)
     nbits = embedder.card.nbits
     bits = random_message(nbits, seed) if message == _RANDOM else parse_message(message, nbits)
+    for picture in pictures:  # before anything is written, so that all are or none is
+        read_pixels(picture)
     for folder in dict.fromkeys(path.parent for path in targets):
         make_folder(folder)
     rows: list[dict[str, Any]] = []
@@ -153,9 +155,11 @@ def _write_marked(
     from PIL import Image
 
     from chunkport.files import replacing
-    from wrappers.detector_pictures import open_picture
+    from wrappers.detector_pictures import frames_in, open_picture
 
     source = open_picture(picture, upright=True)
+    if (frames := frames_in(picture)) > 1:
+        output.warn(f"{picture}: holds {frames} pictures; only the first is marked")
     kind = _FORMATS[path.suffix.lower()]
     marked = Image.fromarray(pixels)
     if source.has_transparency_data:

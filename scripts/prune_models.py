@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chunkport.errors import UsageError
-from scripts._options import FOLDER, chunkport_command
+from scripts._options import FOLDER, NumberRange, chunkport_command
 from scripts._output import Column, Output, megabytes, number
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _IN_TRASH = (
     "--older-than",
     "older_than_days",
     metavar="DAYS",
-    type=click.FloatRange(min=0),
+    type=NumberRange(min=0),
     default=30,
     help="What was written since stays.",
 )

@@ -68,6 +68,15 @@ def open_picture(path: Path, *, upright: bool = False) -> Image.Image:
     return turned
 
 
+def frames_in(path: Path) -> int:
+    """How many pictures a readable file shows: an animation's or a document's.
+
+    A camera's MPO is one: what else it holds is the same scene, for other screens.
+    """
+    with Image.open(path) as picture:
+        return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+
+
 def make_pictures(contract: Contract, count: int, seed: int) -> "list[Arrays]":
     """`count` pictures of random waves under noise, from smooth to rough; by seed the same."""
     rng = np.random.default_rng(seed)

@@ -113,6 +113,7 @@ def test_a_mark_that_does_not_read_back_is_said_loudly_and_fails(
         (("--message", "dead"), "have 32 bits; write 8 hexadecimal digits or 32 digits"),
         (("--message", MESSAGE, "-o", "a.gif"), "are written as .png, .jpg, .jpeg"),
         (("--message", MESSAGE, "-o", "photo.png"), "already there; add --force to replace"),
+        (("--message", MESSAGE, "--psnr-db", "nan"), "'nan' is no number"),
         ((), "Missing option '--message'"),
     ],
 )
@@ -133,15 +134,46 @@ def test_no_picture_is_overwritten_without_force_nor_two_written_into_one(
     (tmp_path / "other").mkdir()
     twin = tmp_path / "other" / "photo.png"
     twin.write_bytes(picture.read_bytes())
+    (tmp_path / "link").symlink_to(tmp_path)
     ask = ("embed-watermark", saying, picture, "--message", MESSAGE)
-    both = run_here(*ask, twin, "-o", tmp_path)
-    assert both.returncode == 2
-    assert "photo_marked.png: would hold two pictures" in both.stderr
+    for second in ((twin, "-o", tmp_path), (tmp_path / "link" / "photo.jpg",)):
+        both = run_here(*ask, *second)
+        assert both.returncode == 2
+        assert "photo_marked.png: would hold two pictures" in both.stderr
     assert run_here(*ask).returncode == 0
     again = run_here(*ask)
     assert again.returncode == 2
     assert "photo_marked.png: already there; add --force" in again.stderr
     assert run_here(*ask, "--force").returncode == 0
+
+
+def test_no_picture_is_written_over_one_that_is_yet_to_be_read_nor_over_a_folder(
+    run_here: Run, saying: Path, picture: Path, tmp_path: Path
+) -> None:
+    ask = ("embed-watermark", saying, picture, "--message", MESSAGE, "--force")
+    marked = picture.with_name("photo_marked.png")
+    marked.write_bytes(picture.read_bytes())
+    chained = run_here(*ask, marked)
+    assert chained.returncode == 2
+    assert "photo_marked.png: is to be written, and is one of the PICTUREs too" in chained.stderr
+    assert marked.read_bytes() == picture.read_bytes()
+    onto_itself = run_here(*ask, "-o", picture)
+    assert onto_itself.returncode == 0, onto_itself.stderr
+    (tmp_path / "out" / "photo_marked.png").mkdir(parents=True)
+    occupied = run_here(*ask, "-o", tmp_path / "out")
+    assert occupied.returncode == 2
+    assert "photo_marked.png: is a folder; remove it" in occupied.stderr
+
+
+def test_of_an_animation_the_first_picture_is_marked_and_that_is_said(
+    run_here: Run, saying: Path, picture: Path
+) -> None:
+    still = Image.open(picture)
+    moving = picture.with_name("moving.gif")
+    still.save(moving, save_all=True, append_images=[still.rotate(180)])
+    done = run_here("embed-watermark", saying, moving, "--message", MESSAGE)
+    assert done.returncode == 0, done.stderr
+    assert "moving.gif: holds 2 pictures; only the first is marked" in done.stderr
 
 
 def test_bad_inputs_are_named(run_here: Run, saying: Path, picture: Path, tmp_path: Path) -> None:
@@ -155,8 +187,9 @@ def test_bad_inputs_are_named(run_here: Run, saying: Path, picture: Path, tmp_pa
         (saying, "absent.png", "absent.png: is no picture that can be read"),
         (alone, "photo.png", "alone.pth: holds no watermark embedder"),
     ):
+        pictures = picture, picture.with_name(name)  # of which not even the good one is written
         done = run_here(
-            "embed-watermark", checkpoint, picture.with_name(name), "--message", MESSAGE
+            "embed-watermark", checkpoint, *dict.fromkeys(pictures), "--message", MESSAGE
         )
         assert done.returncode == 5, done.stderr
         assert said in done.stderr
