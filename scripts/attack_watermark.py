@@ -11,7 +11,7 @@ import click
 from chunkport.errors import UsageError
 from scripts._build_options import card_option
 from scripts._models import MODELS
-from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
+from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_command
 from scripts._output import Column, Output
 from scripts._verdicts import show_checks
 from scripts._watermarks import between, chosen_card, rate_option, read_pixels, share
@@ -85,7 +85,7 @@ def _read_limits(
 @click.option(
     "--max-accuracy-loss",
     "most_loss",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     help="Fail where a .tflite reads more of the bits wrong than PyTorch, as in 0.005.",
 )
 @click.option("--model", metavar="NAME", help=f"Of a checkpoint that does not say: {MODELS}.")
@@ -126,6 +126,8 @@ def command(
         find_attack(name)
     if message is not None and folder is None:
         raise UsageError("--message says what marked pictures say; name them with --pictures")
+    if most_loss is not None and not files:
+        raise UsageError("--max-accuracy-loss compares with PyTorch; name a .tflite to compare")
     paths = pictures_in(folder) if folder else []
     readers = [network_reader(checkpoint, chosen_card(model, card))]
     readers += _named(files, num_threads)
@@ -162,6 +164,8 @@ def command(
         show_checks(output, "checks", "limits", checks)
     failed = [check.name for check in checks if check.passed is False]
     summary = f"FAILED: {', '.join(failed)}" if failed else f"PASSED: {len(checks)} checks"
+    if not checks:
+        summary = "Nothing was checked: no limit was given, and no clean picture read."
     output.fact("passed", not failed, summary)
     return _FAILED if failed else 0
 

@@ -115,6 +115,8 @@ def test_pictures_marked_elsewhere_need_no_embedder(
     assert document["mark"] is None
     assert {row["bit_accuracy"] for row in document["attacks"]} == {1}
     assert {row["detected"] for row in document["attacks"]} == {1}
+    shown = run_here("attack-watermark", alone, *asked[:4], "--message", MESSAGE)
+    assert shown.stdout.splitlines()[-1].startswith("Nothing was checked: no limit was given")
     without = run_here("attack-watermark", alone, *asked)
     assert without.returncode == 5
     assert "alone.pth: holds no watermark embedder" in without.stderr
@@ -138,6 +140,9 @@ def test_a_file_of_another_checkpoint_is_warned_of(
         (("--message", MESSAGE), "name them with --pictures"),
         (("--pictures", "absent"), "absent: is no folder; name one with pictures"),
         (("--false-positive-rate", "1e-12"), "a message of 32 bits cannot be told from chance"),
+        (("--false-positive-rate", "nan"), "'nan' is no number"),
+        (("--max-accuracy-loss", "nan"), "'nan' is no number"),
+        (("--max-accuracy-loss", "0.1"), "compares with PyTorch; name a .tflite to compare"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_a_line(
