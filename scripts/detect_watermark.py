@@ -72,7 +72,10 @@ def command(
     columns = (*READ, *COMPARED) if threshold else READ
     output.table("pictures", f"read by {model_file}", columns, rows)
     if threshold is None:
-        again = shlex.join(["chunkport", "detect-watermark", *map(str, (model_file, *pictures))])
+        named = [("--model", model), ("--card", card)]
+        flags = [text for flag, value in named if value for text in (flag, str(value))]
+        words = ["chunkport", "detect-watermark", *map(str, (model_file, *pictures)), *flags]
+        again = shlex.join(words)
         output.next_step(f"{again} --message {rows[0]['hex']}")
         return 0
     output.fact("threshold", threshold.to_json())

@@ -1,6 +1,7 @@
 """`chunkport detect-watermark` as a user types it: what is read, what counts as found, refusals."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,8 @@ def test_the_card_says_what_a_checkpoint_is_that_does_not_say_so_itself(
     assert "name the model, or give its card" in silent.stderr
     told = run_here("detect-watermark", checkpoint, picture, "--card", card)
     assert told.returncode == 0, told.stderr
+    next_step = shlex.split(told.stdout.splitlines()[-1])[2:]
+    assert run_here(*next_step).returncode == 0, next_step
     wrong = run_here("detect-watermark", checkpoint, picture, "--model", "tinyseal")
     assert wrong.returncode == 5
     assert "name the model that the checkpoint is of" in wrong.stderr
