@@ -87,7 +87,7 @@ def read_pixels(path: Path) -> "Pixels":
     """A picture's RGB bytes, turned as its EXIF says; transparency is left out.
 
     Raises:
-        BadInputError: no picture, of more than 8 bits per colour, or too small for a mark.
+        BadInputError: no picture, of grey deeper than 8 bits, or too small for a mark.
     """
     import numpy as np
 

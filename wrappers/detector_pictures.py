@@ -28,7 +28,7 @@ def read_pictures(contract: Contract, paths: Sequence[Path]) -> "list[Arrays]":
     As there, transparency is left out and pixels are taken as stored, however a camera was held.
 
     Raises:
-        BadInputError: a file is no picture that can be read, or has more than 8 bits per colour.
+        BadInputError: a file is no picture that can be read, or of grey deeper than 8 bits.
     """
     return [fit_pixels(contract, np.asarray(open_picture(path).convert("RGB"))) for path in paths]
 
@@ -48,8 +48,10 @@ def as_image(pixels: NDArray[np.uint8]) -> torch.Tensor:
 def open_picture(path: Path, *, upright: bool = False) -> Image.Image:
     """One picture, wholly read, in its own mode; turned as its EXIF says if it is to be `upright`.
 
+    Of red, green and blue of 16 bits Pillow keeps the upper 8; deeper grey it would clip.
+
     Raises:
-        BadInputError: the file is no picture that can be read, or has more than 8 bits per colour.
+        BadInputError: the file is no picture that can be read, or of grey deeper than 8 bits.
     """
     try:
         with Image.open(path) as picture:
