@@ -126,6 +126,8 @@ def command(
         find_attack(name)
     if message is not None and folder is None:
         raise UsageError("--message says what marked pictures say; name them with --pictures")
+    if len({path.resolve() for path in files}) < len(files):
+        raise UsageError("a .tflite is named twice; name each once, so that rows can be told apart")
     if most_loss is not None and not files:
         raise UsageError("--max-accuracy-loss compares with PyTorch; name a .tflite to compare")
     paths = pictures_in(folder) if folder else []

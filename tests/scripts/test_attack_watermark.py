@@ -140,6 +140,7 @@ def test_a_file_of_another_checkpoint_is_warned_of(
         (("--message", MESSAGE), "name them with --pictures"),
         (("--pictures", "absent"), "absent: is no folder; name one with pictures"),
         (("--false-positive-rate", "1e-12"), "a message of 32 bits cannot be told from chance"),
+        (("a.tflite", "x/../a.tflite"), "a .tflite is named twice"),
         (("--false-positive-rate", "nan"), "'nan' is no number"),
         (("--max-accuracy-loss", "nan"), "'nan' is no number"),
         (("--max-accuracy-loss", "0.1"), "compares with PyTorch; name a .tflite to compare"),
