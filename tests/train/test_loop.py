@@ -3,7 +3,9 @@
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +221,22 @@ def test_only_a_loss_must_be_a_number(
     lost = {"loss": math.nan, "psnr": 0.0}
     with pytest.raises(DivergedError, match="epoch 1: the loss of batch 1 is no longer a number"):
         train(brightness_run(step=lambda _pixels: lost), noise, tmp_path)
+
+
+def test_weights_broken_by_the_last_step_are_not_saved(
+    brightness_run: NewRun, noise: torch.Tensor, tmp_path: Path
+) -> None:
+    """One batch an epoch: the loss is still a number when the step that follows it is not."""
+
+    def breaking(run: Run[Any], pixels: torch.Tensor) -> Mapping[str, float]:
+        figures = run.step(pixels)
+        with torch.no_grad():
+            next(run.networks[0].parameters()).fill_(math.inf)
+        return figures
+
+    for saving, last in ((Saving(), "the last batch"), (Saving(every_steps=1), "batch 1")):
+        run = brightness_run(batch_size=len(noise))
+        broken = replace(run, step=partial(breaking, run))
+        with pytest.raises(DivergedError, match=f"epoch 1: a weight after {last} is no longer"):
+            train(broken, noise, tmp_path, saving=saving)
+        assert list((tmp_path / "models").iterdir()) == []
