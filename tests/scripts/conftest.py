@@ -86,3 +86,11 @@ def peak_mib(run_python: Run) -> Callable[..., float]:
         return float(done.stdout.splitlines()[-1])
 
     return measure
+
+
+@pytest.fixture
+def saying(save_tinyseal: Callable[..., Path], tmp_path: Path) -> Path:
+    """A checkpoint whose detector reads `deadbeef` in every picture."""
+    return save_tinyseal(
+        tmp_path / "saying.pth", says=tuple(int(bit) for bit in f"{0xDEADBEEF:032b}")
+    )

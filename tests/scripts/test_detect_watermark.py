@@ -14,14 +14,8 @@ if TYPE_CHECKING:
     import subprocess
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-MESSAGE = "deadbeef"
+MESSAGE = "deadbeef"  # what the checkpoint `saying` reads
 BITS = tuple(int(bit) for bit in f"{0xDEADBEEF:032b}")
-
-
-@pytest.fixture
-def saying(save_tinyseal: Callable[..., Path], tmp_path: Path) -> Path:
-    """A checkpoint whose detector reads `MESSAGE` everywhere."""
-    return save_tinyseal(tmp_path / "saying.pth", says=BITS)
 
 
 @pytest.fixture
