@@ -86,7 +86,8 @@ def command(
     if folder and samples_dir:
         raise UsageError(f"--samples {folder}, --samples-dir {samples_dir}: name one folder")
     folder = folder or samples_dir
-    subjects = [identify(path, named_model(model, spec), precision) for path in files]
+    named = named_model(model, spec)
+    subjects = [identify(path, named, precision, damaged_too=True) for path in files]
     choices = TrialChoices()
     figures: dict[str, Figure] = {}
     for subject in subjects:

@@ -81,16 +81,16 @@ def _identified(tflite: Path) -> "tuple[Subject, Card]":
     Raises:
         BadInputError: no .tflite, or one that does not say.
     """
-    from convert.card import read_card
+    from convert.card import examine
     from verify.subject import identify
 
-    card = read_card(tflite)
+    card = examine(tflite).card
     if card is None:
         raise BadInputError(
             f"{tflite}: has no chunkport card; say what it is: chunkport verify "
             f"{shlex.quote(str(tflite))} --checkpoint FILE --model NAME --precision NAME"
         )
-    return identify(tflite), card
+    return identify(tflite, damaged_too=True), card
 
 
 if __name__ == "__main__":
