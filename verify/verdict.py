@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from verify.message_statistics import Interval
 from wrappers.spec import Limit, Sense
 
 Limits: TypeAlias = Mapping[str, Limit]
@@ -42,6 +43,8 @@ class Check:
         reason: why it failed, could not run, or is held to no limit.
         worst: which sample came out worst, and at what.
         limit_by_hand: whether the user set the limit, and not the model's spec.
+        detail: what else is to be known of the value, in words.
+        interval: where the value lies, if the samples are taken for some of all there are.
     """
 
     name: str
@@ -55,6 +58,8 @@ class Check:
     reason: str | None = None
     worst: str | None = None
     limit_by_hand: bool = False
+    detail: str | None = None
+    interval: Interval | None = None
 
     @property
     def informs(self) -> bool:
