@@ -141,7 +141,7 @@ def _rms(logits: NDArray[Any]) -> float:
 
 
 _OF_DOUBTFUL_BITS = (
-    "its limit is on surest_bit_flipped: bits near 0 are read either way in PyTorch too"
+    "surest_bit_flipped is held in its place, as bits near 0 are read either way by PyTorch too"
 )
 
 METRICS: Mapping[str, Metric] = {

@@ -74,6 +74,7 @@ class Verdict:
     Attributes:
         variant: "rewritten" or "plain", as its card says; None without a card.
         options: how the model was built, as its card says.
+        latency_p50_ms: the median of its runs; None where it was not measured.
     """
 
     path: Path
@@ -86,6 +87,7 @@ class Verdict:
     checks: tuple[Check, ...]
     variant: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    latency_p50_ms: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -96,6 +98,11 @@ class Verdict:
     def complete(self) -> bool:
         """Whether every check could run."""
         return all(check.passed is not None for check in self.checks)
+
+    @property
+    def ran(self) -> bool:
+        """Whether the file computes at all."""
+        return any(check.name == "runs" and check.passed for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain JSON values."""

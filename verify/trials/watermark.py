@@ -37,10 +37,10 @@ _PICTURES = 32
 _SIDE = 192  # pixels of a drawn picture
 _FALSE_POSITIVE_RATE = 1e-6
 _USUAL = ("none", "jpeg-70", "resize-0.5", "blur-1", "screenshot")
-_BY_TRAINING = "set by training; what a file loses of it is held to accuracy_loss"
+_BY_TRAINING = "training sets it; what a file loses of it is held to that of accuracy_loss"
 _NO_MARKS = (
-    "the checkpoint holds no embedder to mark pictures with; give marked ones with --marked DIR "
-    "--message HEX"
+    "the checkpoint holds no embedder to mark pictures with; give marked ones to chunkport verify, "
+    "as --marked DIR --message HEX"
 )
 
 
@@ -54,7 +54,7 @@ def figures_for(attacks: Sequence[Attack]) -> Mapping[str, Figure]:
         "false_positives": Figure(MEANINGS["false_positives"]),
         **{
             f"bit_accuracy_{attack.name}": Figure(
-                f"share of the bits read right in marked pictures {attack.meaning}",
+                f"share of the bits read right in marked pictures, {attack.meaning}",
                 "at_least",
                 informs=_BY_TRAINING,
             )
