@@ -18,8 +18,9 @@ from verify.benchmark.as_json import timing_rows
 from verify.benchmark.contenders import Original, contender_of
 from verify.benchmark.machine import machine
 from verify.benchmark.measure import measure
-from verify.judge import identify, judge
+from verify.judge import judge
 from verify.reference import compute_reference
+from verify.subject import identify
 
 _MODEL = "gan-generator"
 _PRECISIONS = ("fp32", "fp16", "int8-dynamic")

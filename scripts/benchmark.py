@@ -128,7 +128,7 @@ def command(
 
 def _what_they_are(files: tuple[Path, ...], spec: str | None) -> "tuple[str, BuildOptions]":
     """The one model that all files are of, and how it is built."""
-    from verify.judge import identify
+    from verify.subject import identify
 
     twice = sorted({str(path) for path in files if files.count(path) > 1})
     if twice:

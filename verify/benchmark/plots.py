@@ -66,7 +66,8 @@ def _latency(rows: Sequence[BenchmarkRow], model: str) -> "Figure":
     axes.set_xscale("log")
     axes.set_xlabel("latency, ms: median, and a whisker to the 90th percentile")
     axes.set_title(f"{model}: latency")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5 / len(names)), ncols=len(threads))
+    axes.xaxis.set_major_formatter("{x:g}")
+    figure.legend(loc="outside lower center", ncols=len(threads))
     return figure
 
 
@@ -122,6 +123,7 @@ def _latency_and_size(rows: Sequence[BenchmarkRow], model: str) -> "Figure":
     axes.set_xlim(left=0)
     axes.set_yscale("log")
     axes.set_xlabel("size, MB")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylabel("median latency, ms")
     axes.set_title(f"{model}: latency and size on {_told(most)}")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
