@@ -11,6 +11,7 @@ from chunkport.errors import UsageError
 from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
 from scripts._output import Output
+from scripts._runtimes import runtime_option, show_runtimes
 from scripts._verdicts import show_messages, show_verdict
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _read_samples(
     multiple=True,
     help="Of a row of the table, in place of the model's own; may be repeated.",
 )
+@runtime_option
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
 def command(
     output: Output,
@@ -68,16 +70,18 @@ def command(
     samples_dir: Path | None,
     num_threads: int,
     limits: tuple[str, ...],
+    runtimes: tuple[str, ...],
     strict: bool,
 ) -> int:
     """Compare FILES with the PyTorch network on the original weights, on seeded samples.
 
     Of a watermark detector it also shows the messages read in the pictures of --samples-dir.
-    Exits 0 when every file passes and 1 when one fails.
+    Exits 0 when every file passes and 1 when one fails, also by differing in another --runtime.
     """
     from verify.judge import judge
     from verify.limits import figures_of, parse_limits
     from verify.reference import compute_reference, pictures_in
+    from verify.runtime_agreement import choose_runtimes, compare_runtimes
     from verify.subject import identify
     from verify.trials import TrialChoices
     from wrappers.registry import find_spec
@@ -92,11 +96,12 @@ def command(
     for subject in subjects:
         figures |= figures_of(find_spec(subject.model, subject.options), choices)
     by_hand = parse_limits(limits, figures)
-    verdicts = []
+    chosen = choose_runtimes(runtimes)
+    verdicts, agreements = [], []
     pictures = pictures_in(folder) if folder else []
     references: dict[Any, Any] = {}
     answers: dict[Any, dict[str, Any]] = {}
-    turns = (count + len(pictures)) * (len(files) + 1)
+    turns = (count + len(pictures)) * (len(files) * (1 + len(chosen)) + 1)
     with output.progress("comparing", total=turns) as advance:
         for subject in subjects:
             kind = subject.model, subject.options
@@ -115,11 +120,17 @@ def command(
             keep = partial(answers.setdefault(kind, {}).__setitem__, str(subject.path))
             reference = references[kind]
             verdicts.append(judge(subject, reference, num_threads, advance, keep, by_hand=by_hand))
+            outputs = answers[kind].get(str(subject.path))
+            agreements += compare_runtimes(
+                *(subject, reference, outputs, chosen), threads=num_threads, on_sample=advance
+            )
     for verdict in verdicts:
         show_verdict(output, verdict)
     for kind, reference in references.items():
         show_messages(output, reference, answers[kind])
-    failed = [str(verdict.path) for verdict in verdicts if not verdict.passed]
+    show_runtimes(output, agreements)
+    differing = {row.path for row in agreements if row.agrees is False}
+    failed = [str(item.path) for item in verdicts if not item.passed or item.path in differing]
     summary = (
         f"FAILED: {', '.join(failed)}"
         if failed
@@ -131,7 +142,9 @@ def command(
     paths = shlex.join(map(str, files))
     source = shlex.quote(str(checkpoint))
     output.next_step(f"chunkport benchmark {paths} --checkpoint {source}{spec_again(spec)}")
-    return _MISSING if strict and not all(verdict.complete for verdict in verdicts) else 0
+    complete = all(verdict.complete for verdict in verdicts)
+    ran = all(row.agrees is not None for row in agreements)
+    return _MISSING if strict and not (complete and ran) else 0
 
 
 if __name__ == "__main__":

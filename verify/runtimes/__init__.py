@@ -90,10 +90,16 @@ RUNTIMES = (
         _OTHER_KERNELS,
     ),
     Runtime("tensorflow", "TensorFlow's interpreter", "verify.runtimes.tensorflow", _ROUNDING),
-    Runtime("node", "LiteRT.js in Node", "verify.runtimes.node", _ROUNDING, takes_threads=False),
+    Runtime(
+        "node",
+        "LiteRT.js in Node, one thread",
+        "verify.runtimes.node",
+        _ROUNDING,
+        takes_threads=False,
+    ),
     Runtime(
         "chromium",
-        "LiteRT.js in Chromium without a window",
+        "LiteRT.js in Chromium, one thread",
         "verify.runtimes.chromium",
         _ROUNDING,
         takes_threads=False,
