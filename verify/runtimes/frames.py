@@ -17,7 +17,7 @@ _WORD = 4
 
 def encode(header: Mapping[str, Any], tensors: "Arrays | None" = None) -> bytes:
     """A header, and tensors by name, as one frame."""
-    arrays = {name: np.ascontiguousarray(values) for name, values in (tensors or {}).items()}
+    arrays = {name: np.asarray(values, order="C") for name, values in (tensors or {}).items()}
     described = [
         {"name": name, "dtype": values.dtype.name, "shape": values.shape}
         for name, values in arrays.items()
