@@ -32,6 +32,8 @@ CHOICES = TrialChoices(attacks=("none", "blur-2"))
 class Answering:
     """A session that answers as PyTorch does, but for what is changed in its logits."""
 
+    init_ms = 0.0
+
     def __init__(self, setting: TrialSetting, change: Callable[[np.ndarray], np.ndarray]) -> None:
         self.setting, self.change = setting, change
 
@@ -44,6 +46,9 @@ class Answering:
     def run(self, inputs: "Arrays") -> "Arrays":
         exact = SPEC.reference(self.setting.network, inputs)
         return {"preds": self.change(np.array(exact["preds"]))}
+
+    def time_runs(self, inputs: "Arrays", runs: int) -> list[float]:
+        raise NotImplementedError(f"nobody times it: {runs} of {list(inputs)}")
 
 
 def setting_of(checkpoint: Path, choices: TrialChoices = CHOICES) -> TrialSetting:
