@@ -167,6 +167,26 @@ def test_marks_made_elsewhere_are_read_by_a_detector_alone(
     assert rows["bit_accuracy_none"].value == pytest.approx(0, abs=0.1)
 
 
+def test_two_bits_of_few_are_no_failure_and_three_are(
+    detector_alone: Path, marked_elsewhere: TrialChoices
+) -> None:
+    setting = setting_of(
+        detector_alone, replace(marked_elsewhere, marked=marked_elsewhere.marked[:1])
+    )
+    exam = TRIAL.prepare(setting)
+    assert not isinstance(exam, str)
+    for bits, passed in ((2, True), (3, False)):
+
+        def flip(logits: np.ndarray, bits: int = bits) -> np.ndarray:
+            logits[0, 1 : 1 + bits] *= -1
+            return logits
+
+        rows = {check.name: check for check in exam(Answering(setting, flip), LIMITS)}
+        assert rows["marked_bits_flipped"].value == bits / 32
+        assert rows["marked_bits_flipped"].limit == 2 / 32
+        assert rows["marked_bits_flipped"].passed is passed
+
+
 def test_a_message_of_another_length_is_refused(
     detector_alone: Path, marked_elsewhere: TrialChoices
 ) -> None:
