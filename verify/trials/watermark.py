@@ -100,6 +100,8 @@ def _prepare(setting: TrialSetting) -> Exam | str:
     spec, say = setting.spec, setting.spec.read_message
     if say is None:
         return f"model '{spec.name}' reads no messages"
+    if not setting.choices.marked and not holds_embedder(open_checkpoint(setting.checkpoint)):
+        return _NO_MARKS
     setting.on_note("marking pictures")
     network = reader_of("PyTorch", setting.contract, say, partial(spec.reference, setting.network))
     drawn = draw_pixels(_PICTURES, _SIDE, setting.seed)
@@ -132,8 +134,6 @@ def _marked(
         bits = parse_message(setting.choices.message or "", nbits)
         pictures = [MarkedPicture(read_pixels(path), bits) for path in elsewhere]
         return [path.name for path in elsewhere], pictures
-    if not holds_embedder(open_checkpoint(setting.checkpoint)):
-        return _NO_MARKS
     try:
         embedder = load_embedder_network(setting.checkpoint)
     except BadInputError as error:
