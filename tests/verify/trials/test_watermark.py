@@ -138,6 +138,18 @@ def test_a_limit_of_a_user_holds_the_accuracy_itself(
     assert -0.05 < accuracy.margin < 0
 
 
+def test_pictures_of_the_user_are_marked_before_drawn_ones(
+    setting: TrialSetting, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.fromarray(draw_pixels(1, 100, 3)[0]).save(photo)
+    few = TrialChoices(attacks=("none",))
+    exam = TRIAL.prepare(replace(setting, pictures=(photo,), choices=few))
+    assert not isinstance(exam, str)
+    (flipped, *_) = exam(Answering(setting, lambda logits: -logits), LIMITS)
+    assert flipped.worst == "photo.png after none: 32 of 32 bits"
+
+
 def test_without_an_embedder_it_says_which_flags_let_it_run(detector_alone: Path) -> None:
     reason = TRIAL.prepare(setting_of(detector_alone))
     assert isinstance(reason, str)
