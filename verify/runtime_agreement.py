@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 ALL = "all"
-_TIMED_MS = 1000.0  # of timed runs, within these bounds on their number
+_TIMED_MS = 500.0  # of timed runs, within these bounds on their number
 _FEWEST, _MOST = 5, 20
 
 
