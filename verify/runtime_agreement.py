@@ -16,7 +16,7 @@ from verify.runtimes import LITERT, RUNTIMES, Runtime, find_runtime
 from verify.subject import Subject
 
 if TYPE_CHECKING:
-    from verify.runtimes import Session
+    from verify.runtimes import TimedSession
     from wrappers.spec import Arrays
 
 ALL = "all"
@@ -130,7 +130,7 @@ def _beside_litert(
     if runtime.tolerance is None:
         return {"agrees": True}
     difference, tolerance = _largest_difference(litert, outputs), runtime.tolerance[precision]
-    found = {
+    found: dict[str, Any] = {
         "agrees": difference <= tolerance,  # NaN is not
         "largest_difference": difference,
         "tolerance": tolerance,
@@ -167,7 +167,7 @@ def _in_terms_of_the_task(
     return found
 
 
-def _latency_p50_ms(session: "Session", sample: "Arrays") -> float:
+def _latency_p50_ms(session: "TimedSession", sample: "Arrays") -> float:
     """Of a runtime that has answered all samples, and so is warm."""
     once = min(session.time_runs(sample, 2))
     count = min(max(round(_TIMED_MS / once), _FEWEST), _MOST) if once else _MOST

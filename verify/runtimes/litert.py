@@ -42,6 +42,14 @@ class LiteRtSession(InterpreterSession):
         with native_stderr_hidden():
             super().__init__(load)
 
+    def nodes(self) -> list[dict[str, Any]]:
+        """What it executes, as the runtime lists it: all ops of the file, then its delegates.
+
+        Each has an "index", an "op_name" and the tensors that are its "inputs" and "outputs".
+        """
+        found: list[dict[str, Any]] = self._interpreter._get_ops_details()  # noqa: SLF001 - no other
+        return found
+
 
 def missing() -> str | None:
     """What it lacks here and how to get it; None where it can run."""
