@@ -1,13 +1,15 @@
 """Frames carry headers and tensors whole; node.mjs reads the same, which test_node.py shows."""
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from verify.runtimes.frames import decode, encode
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @pytest.mark.parametrize("text", ["", "a", "ab", "é", "a\n\"'"])
