@@ -129,20 +129,16 @@ def command(
     from verify.benchmark.machine import machine
     from verify.judge import judge
     from verify.latency import with_latencies
-    from verify.reference import compute_reference, pictures_in
+    from verify.reference import compute_reference
     from verify.subject import identify
 
-    count, folder = samples
-    if folder and samples_dir:
-        raise UsageError(f"--samples {folder}, --samples-dir {samples_dir}: name one folder")
-    folder = folder or samples_dir
+    count, pictures = _inputs(samples, samples_dir)
     _check_target(target, force=force)
     earlier = read_baseline(baseline) if baseline else None
     named = named_model(model, spec)
     subjects = [identify(path, named, precision, damaged_too=True) for path in files]
     choices = _trial_choices(attacks, marked, message)
     by_hand = _limits_by_hand(subjects, choices, limits)
-    pictures = pictures_in(folder) if folder else []
     verdicts: list[Verdict] = []
     references: dict[Kind, Reference] = {}
     answers: dict[Kind, dict[str, Any]] = {}
@@ -177,14 +173,27 @@ def command(
     if not failed:
         paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))
         output.next_step(f"chunkport benchmark {paths} --checkpoint {source}{spec_again(spec)}")
-    if target is not None:
-        with replacing(target) as temporary:
-            temporary.write_text(json.dumps(output.document(), indent=2), encoding="utf-8")
+    _write(output, target)
     if failed:
         return _FAILED
-    skipped = [row for row in agreements if row.agrees is None]
-    complete = all(verdict.complete for verdict in verdicts) and not skipped
-    return _MISSING if strict and not complete else 0
+    complete = all(verdict.complete for verdict in verdicts)
+    ran = all(row.agrees is not None for row in agreements)
+    return _MISSING if strict and not (complete and ran) else 0
+
+
+def _inputs(samples: tuple[int, Path | None], samples_dir: Path | None) -> tuple[int, list[Path]]:
+    """How many samples, and the user's pictures.
+
+    Raises:
+        UsageError: two folders were named, or the one holds no picture.
+    """
+    from verify.reference import pictures_in
+
+    count, folder = samples
+    if folder and samples_dir:
+        raise UsageError(f"--samples {folder}, --samples-dir {samples_dir}: name one folder")
+    folder = folder or samples_dir
+    return count, pictures_in(folder) if folder else []
 
 
 def _check_target(target: Path | None, *, force: bool) -> None:
@@ -199,12 +208,18 @@ def _check_target(target: Path | None, *, force: bool) -> None:
         make_folder(target.parent)
 
 
+def _write(output: Output, target: Path | None) -> None:
+    if target is not None:
+        with replacing(target) as temporary:
+            temporary.write_text(json.dumps(output.document(), indent=2), encoding="utf-8")
+
+
 def _conclude(
     output: Output, verdicts: "Sequence[Verdict]", agreements: "Sequence[Agreement]"
 ) -> bool:
-    """Say whether all passed; gives whether one failed, or differed in another runtime."""
+    """Say whether all passed; gives whether one failed."""
     differing = {row.path for row in agreements if row.agrees is False}
-    failed = [str(item.path) for item in verdicts if not item.passed or item.path in differing]
+    failed = [str(it.path) for it in verdicts if not it.passed or it.path in differing]
     total = len(verdicts)
     summary = f"FAILED: {', '.join(failed)}" if failed else f"PASSED: {total} of {total} files"
     output.fact("passed", not failed, summary)

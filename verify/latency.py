@@ -47,7 +47,8 @@ def measure_latencies(
     }
     least: dict[Path, float] = {}
     for _attempt in range(_ATTEMPTS):
-        for path, taken in interleave(runs, _ROUNDS).items():
+        times = interleave(runs, _ROUNDS)
+        for path, taken in times.items():
             least[path] = min(least.get(path, taken.p50_ms), taken.p50_ms)
         if all(least[path] <= bound for path, bound in bounds_ms.items()):
             break

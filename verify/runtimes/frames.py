@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
@@ -15,7 +16,7 @@ _LENGTH = struct.Struct("<I")
 _WORD = 4
 
 
-def encode(header: Mapping[str, Any], tensors: "Arrays | None" = None) -> bytes:
+def encode(header: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]] | None = None) -> bytes:
     """A header, and tensors by name, as one frame."""
     arrays = {name: np.asarray(values, order="C") for name, values in (tensors or {}).items()}
     described = [
