@@ -52,7 +52,7 @@ PRECISIONS = (
         suffix="int8_dynamic",
         recipe="dynamic_wi8_afp32",
         needs="nothing",
-        purpose="a quarter of the file, the fastest on CPUs and in browsers; inputs and outputs float",
+        purpose="a quarter of the file, the fastest on CPUs and in browsers; float inputs, outputs",
         weight_bytes=1,
         # XNNPACK has no depthwise convolution with float inputs and integer weights, and LiteRT
         # cannot prepare such a product of two activations.
