@@ -1,5 +1,7 @@
 """Every model in every runtime: the same answers, or a row that says what is wrong."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,20 @@ def test_every_model_answers_the_same_in_every_runtime(
             assert (row.bits_flipped is None) == (model == "gan-generator")
     if skipped := {f"{row.runtime}: {row.reason}" for row in rows if row.agrees is None}:
         pytest.skip("; ".join(sorted(skipped)))
+
+
+@pytest.mark.full_scale
+@pytest.mark.parametrize("model", ["videoseal-1.0", "videoseal-0.0"])
+def test_the_public_detectors_answer_the_same_at_their_full_size(
+    model: str, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "made.pth"
+    command = [sys.executable, "-m", "benchmarks.made_weights", model, "-o", str(checkpoint)]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True)
+    made = convert_checkpoint(checkpoint, model, PRECISIONS, tmp_path / "out")
+    for file in made.files:
+        rows = compare(file.path, checkpoint, choose_runtimes(["all"]), samples=2)
+        assert [row for row in rows if not row.agrees] == []
 
 
 # A package in place of @litertjs/core that does something to the outputs of the real one.
