@@ -114,7 +114,7 @@ def compare_runtimes(
                     "init_ms": session.init_ms,
                     **_beside_litert(runtime, row.precision, reference, litert_outputs, outputs),
                 }
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, LookupError) as error:  # also outputs of other names
             found = {"agrees": False, "reason": first_line(error)}
         rows.append(Agreement(**{**vars(row), **found}))
     return rows
