@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from chunkport.errors import UsageError
+from scripts._layers import show_layers
 from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
 from scripts._output import Output
@@ -45,6 +46,7 @@ def _read_samples(
 @click.option("--seed", type=int, default=0, help="Which inputs.")
 @click.option("--samples-dir", type=FOLDER, help="Pictures of your own, judged along with these.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
+@click.option("--per-layer", is_flag=True, help="Find the layer in which a file departs first.")
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
 def command(
     output: Output,
@@ -57,6 +59,7 @@ def command(
     seed: int,
     samples_dir: Path | None,
     num_threads: int,
+    per_layer: bool,
     strict: bool,
 ) -> int:
     """Compare FILES with the PyTorch network on the original weights, on seeded samples.
@@ -96,6 +99,8 @@ def command(
         show_verdict(output, verdict)
     for kind, reference in references.items():
         show_messages(output, reference, answers[kind])
+    if per_layer:
+        show_layers(output, checkpoint, subjects, references, answers, num_threads)
     failed = [str(verdict.path) for verdict in verdicts if not verdict.passed]
     summary = (
         f"FAILED: {', '.join(failed)}"

@@ -6,7 +6,7 @@ own: then each layer gets from PyTorch what it got in the file, and what is stil
 between the point before and this one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from chunkport.errors import BadInputError
 from verify.layers.file_ops import FileOp, Values, expose
 from verify.layers.pairing import Point
 from verify.layers.wrapper_run import WeightedCall, run_watched
@@ -24,9 +25,8 @@ from verify.runtimes.litert import LiteRtSession
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
-_KEPT = 1 << 18  # errors of a layer that are kept, to be compared with another run's
+_KEPT = 1 << 16  # errors of a layer that are kept, to be compared with another run's
 _TO_NHWC = (0, 2, 3, 1)
-_PASSES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +42,12 @@ class Deviation:
 
     inherited: float
     own: float
-    errors: NDArray[np.float64]
+    errors: NDArray[np.float32]
     norm: float
 
     def beyond(self, other: "Deviation") -> float:
         """The part of the own error that another run of the same layer does not have."""
-        return _relative(self.errors - other.errors, self.norm)
+        return _relative(self.errors.astype(np.float64) - other.errors, self.norm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,6 @@ def measure(
     *,
     threads: int,
     xnnpack: bool,
-    on_step: Callable[[], None] = lambda: None,
 ) -> Run:
     """Run the file once, with all points' values as outputs, and the wrapper twice.
 
@@ -79,18 +78,21 @@ def measure(
         scratch: where to write the file with its inner tensors exposed; removed again.
         threads: of the runtime.
         xnnpack: whether the delegate computes, or the interpreter's own kernels.
-        on_step: told of each of the three runs.
 
     Raises:
-        ValueError, RuntimeError: the interpreter refuses the file.
+        BadInputError: the file has no signature, or the runtime refuses it.
     """
     compared = {point.call.index: point.op for point in points if point.op is not None}
     names = expose(model, list(compared.values()), scratch)
     try:
         given = LiteRtSession(scratch, threads, xnnpack=xnnpack).run(inputs)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise BadInputError(
+            f"the runtime refuses the file once its inner tensors are outputs: {reason}"
+        ) from error
     finally:
         scratch.unlink(missing_ok=True)
-    on_step()
     values = {call: _floats(given[names[op.index]], op) for call, op in compared.items()}
     inherited: dict[int, float] = {}
     own: dict[int, Deviation] = {}
@@ -110,9 +112,7 @@ def measure(
         return _as_in_wrapper(actual, call, op)
 
     plain = run_watched(wrapper, inputs, compare)
-    on_step()
     forced = run_watched(wrapper, inputs, replace)
-    on_step()
     ends = {
         name: _deviation(_relative(*_difference(given[name], plain[name])), given[name], expected)
         for name, expected in forced.items()
@@ -122,13 +122,12 @@ def measure(
 
 def _deviation(inherited: float, actual: Values, expected: Values) -> Deviation:
     error, norm = _difference(actual, expected)
-    kept = slice(None)
+    own = _relative(error, norm)
     if error.size > _KEPT:
-        # Some values here and there: every k-th could be the same few channels each time.
+        # Here and there by chance: every k-th value could be of the same few channels each time.
         chosen = np.random.default_rng(0).integers(0, error.size, _KEPT)
-        sample, part = error[chosen], float(np.linalg.norm(expected.reshape(-1)[chosen]))
-        return Deviation(inherited, _relative(error, norm), sample, part)
-    return Deviation(inherited, _relative(error, norm), error[kept], norm)
+        error, norm = _difference(actual.reshape(-1)[chosen], expected.reshape(-1)[chosen])
+    return Deviation(inherited, own, error.astype(np.float32), norm)
 
 
 def _difference(actual: Values, expected: Values) -> tuple[NDArray[np.float64], float]:

@@ -1,5 +1,6 @@
 """The ops of a .tflite with the weights that they take, and the values of its inner tensors."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chunkport.errors import BadInputError
 from convert.tflite import dtype_of, op_kind, write_flatbuffer
 
 Values = NDArray[np.float32]
@@ -103,9 +105,14 @@ def expose(model: Any, ops: Sequence[FileOp], path: Path) -> dict[int, str]:
     """Write the file with what these ops give as outputs beside its own; their names, by op.
 
     A delegate keeps its inner tensors to itself, but must give what is an output.
+
+    Raises:
+        BadInputError: the file has no signature to name them in.
     """
     from ai_edge_litert import schema_py_generated as schema
 
+    if not model.signatureDefs:
+        raise BadInputError("the file has no signature, which names inputs and outputs")
     subgraph, signature = model.subgraphs[0], model.signatureDefs[0]
     outputs, named = list(subgraph.outputs), list(signature.outputs)
     names = {}
@@ -127,8 +134,10 @@ def _stored(model: Any, tensor: Any) -> StoredWeight | None:
     data, dtype = model.buffers[tensor.buffer].data, dtype_of(tensor)
     if data is None or len(data) == 0 or dtype is None:
         return None
-    raw = np.asarray(data).view(dtype).reshape(() if tensor.shape is None else tuple(tensor.shape))
-    name = tensor.name.decode()
+    raw, shape = np.asarray(data).view(dtype), () if tensor.shape is None else tuple(tensor.shape)
+    if raw.size != math.prod(shape):
+        return None
+    raw, name = raw.reshape(shape), tensor.name.decode()
     if np.issubdtype(dtype, np.floating):
         return StoredWeight(name, raw, None, None)
     found = quantization_of(tensor, raw.ndim)

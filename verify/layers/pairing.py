@@ -84,9 +84,7 @@ def in_order(values: NDArray[Any], order: Order, shape: tuple[int, ...]) -> NDAr
     return values.transpose(order).reshape(shape)
 
 
-def _aligned(
-    wanted: Sequence[CallWeight], stored: Sequence[StoredWeight]
-) -> list[tuple[int, int]]:
+def _aligned(wanted: Sequence[CallWeight], stored: Sequence[StoredWeight]) -> list[tuple[int, int]]:
     """The pairs of places, growing on both sides, that count most together."""
     scores = np.zeros((len(wanted), len(stored)))
     for (i, one), (j, other) in itertools.product(enumerate(wanted), enumerate(stored)):

@@ -79,18 +79,16 @@ class _Origins(TorchFunctionMode):
 
     def add(self, tensor: torch.Tensor, names: Names) -> None:
         """Let the tensor's memory hold these, too."""
-        place = StorageWeakRef(tensor.untyped_storage())
+        place = _place(tensor)
         if place not in self._names:
             self._alive.append(tensor)
         self._names[place] = self._names.get(place, frozenset()) | names
 
     def of(self, tensor: torch.Tensor) -> Names:
         """What its memory is made of."""
-        return self._names.get(StorageWeakRef(tensor.untyped_storage()), frozenset())
+        return self._names.get(_place(tensor), frozenset())
 
-    def __torch_function__(
-        self, func: Any, _types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function and hand the names on."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
@@ -106,6 +104,10 @@ class _Origins(TorchFunctionMode):
             for tensor in written:
                 self.add(tensor, names)
         return result
+
+
+def _place(tensor: torch.Tensor) -> StorageWeakRef:
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # torch's own
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:

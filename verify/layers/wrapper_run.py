@@ -75,9 +75,7 @@ class _Watch(TorchFunctionMode):
         self._on_call = on_call
         self._count = 0
 
-    def __torch_function__(
-        self, func: Any, _types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if not isinstance(result, torch.Tensor) or not result.is_floating_point():

@@ -1,0 +1,154 @@
+"""Which of the figures of a layer are out of the ordinary."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from verify.layers.comparison import OUTPUT, Comparison
+from verify.layers.diagnosis import STEPS, Layer, Step
+from verify.layers.rewriting import SAME, RewriteFinding, RewritePair
+from verify.layers.stored_weights import WeightFinding
+
+# PyTorch's float32 and LiteRT's are up to 1e-6 apart in a layer.
+_OF_FLOATS = 1e-4
+# What rounding costs in a layer: mostly 2e-4 in float16 and 0.01 in int8, and four times that where
+# a layer's terms nearly cancel, measured on the models of the registry.
+_OF_ROUNDING = {"fp32": _OF_FLOATS, "fp16": 5e-3}
+_OF_INTEGERS = 0.1
+_BEYOND_OTHERS = 6  # times the median layer
+_UNROUNDED = 1e-5  # below this, nothing in the layer was rounded
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where weights come from, as far as it is known.
+
+    Attributes:
+        tensors: the wrapper's weights to the network's tensors that they are made of.
+        order: the network's tensors, in its own order.
+        files: the network's tensors to the checkpoint's files.
+    """
+
+    tensors: Mapping[str, tuple[str, ...]] | None
+    order: Sequence[str]
+    files: Mapping[str, tuple[str, ...]]
+
+    def of(self, weights: Iterable[str]) -> tuple[str, ...] | None:
+        """The network's tensors that any of the weights is made of."""
+        if self.tensors is None:
+            return None
+        made_of = {name for weight in weights for name in self.tensors.get(weight, ())}
+        return tuple(name for name in self.order if name in made_of)
+
+    def files_of(self, tensors: Iterable[str]) -> tuple[str, ...] | None:
+        """The files that hold these tensors; None where one is in none under its name."""
+        names = list(tensors)
+        if not all(name in self.files for name in names):
+            return None
+        return tuple(sorted({file for name in names for file in self.files[name]}))
+
+
+def find_bounds(precision: str, layers: Sequence[Comparison]) -> dict[Step, float]:
+    """By step, the distance above which a layer departs: far above what it costs elsewhere."""
+    rounding = _OF_ROUNDING.get(precision, _OF_INTEGERS)
+
+    def usual(values: Iterable[float | None]) -> float:
+        rounded = [value for value in values if value is not None and value > _UNROUNDED]
+        return _BEYOND_OTHERS * median(rounded) if rounded else 0.0
+
+    of_delegate = rounding if rounding == _OF_INTEGERS else _OF_FLOATS
+    return {
+        "rewrite": _OF_FLOATS,
+        "conversion": _OF_FLOATS,
+        "quantization": max(rounding, usual(layer.quantization for layer in layers)),
+        "delegate": max(of_delegate, usual(layer.delegate for layer in layers)),
+    }
+
+
+def judge_layers(
+    layers: Sequence[Comparison],
+    bounds: Mapping[Step, float],
+    origins: Origins,
+    rewriting: RewriteFinding,
+) -> list[Layer]:
+    """Each layer with where its weights come from and the steps that go wrong in it."""
+    pairs = _by_layer(layers, rewriting)
+    found = []
+    for place, layer in enumerate(layers):
+        in_float = _certain(layer.wrong_in_float, layer.conversion, bounds["conversion"])
+        wrong = in_float if layer.quantization is None else _wrong(layer, in_float, bounds)
+        shown = wrong or in_float
+        tensors = origins.of([item.name for item in shown] or layer.weights)
+        distance = pairs[place].distance if place in pairs else None
+        if not layer.weights:
+            distance = rewriting.at_outputs.get(layer.name.removeprefix(OUTPUT))
+        departing = {
+            "weights": bool(shown),
+            "rewrite": place in pairs and pairs[place] is rewriting.first,
+            "conversion": _above(layer.conversion, bounds["conversion"]),
+            "quantization": _above(layer.quantization, bounds["quantization"]),
+            "delegate": _above(layer.delegate, bounds["delegate"]),
+        }
+        found.append(
+            Layer(
+                name=layer.name,
+                network=None if tensors is None else _modules(tensors),
+                tensors=tensors,
+                files=None if tensors is None else origins.files_of(tensors),
+                op=layer.op,
+                tensor=layer.tensor,
+                between=layer.between,
+                rewrite=distance,
+                conversion=layer.conversion,
+                quantization=layer.quantization,
+                delegate=layer.delegate,
+                inherited=layer.inherited,
+                wrong_weights=shown,
+                float_weights_wrong=bool(in_float),
+                departs=tuple(step for step in STEPS if departing[step]),
+            )
+        )
+    return found
+
+
+def _wrong(
+    layer: Comparison, in_float: Sequence[WeightFinding], bounds: Mapping[Step, float]
+) -> tuple[WeightFinding, ...]:
+    """The weights that a file of another precision holds wrong beyond doubt."""
+    if in_float or not layer.wrong_in_float:
+        return layer.wrong  # what is no rounding of the float32 file's right weights is wrong
+    return _certain(layer.wrong, layer.quantization, bounds["quantization"])
+
+
+def _certain(
+    findings: Sequence[WeightFinding], off: float | None, bound: float
+) -> tuple[WeightFinding, ...]:
+    """Those that no joining of layers explains, which leaves what a layer gives as it is."""
+    return tuple(item for item in findings if item.scattered or _above(off, bound))
+
+
+def _above(distance: float | None, bound: float) -> bool:
+    return distance is not None and not distance <= bound
+
+
+def _modules(tensors: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.rpartition(".")[0] or name for name in tensors))
+
+
+def _by_layer(layers: Sequence[Comparison], rewriting: RewriteFinding) -> Mapping[int, RewritePair]:
+    """By place, the pair whose wrapper module ends with this layer, as far as it tells anything."""
+    found: dict[int, RewritePair] = {}
+    first = rewriting.first
+    departed = False
+    for pair in rewriting.pairs:
+        departed = departed or pair is first
+        inside = [
+            place
+            for place, layer in enumerate(layers)
+            if any(f"{name}.".startswith(f"{pair.wrapper}.") for name in layer.weights)
+        ]
+        # Before the departure, what does not agree is only in another form.
+        told = departed or pair.distance <= SAME
+        if inside and told and (first is None or found.get(inside[-1]) is not first):
+            found[inside[-1]] = pair
+    return found
