@@ -104,7 +104,7 @@ def _float_file(subject: "Subject", subjects: "Sequence[Subject]") -> Path | Non
 
 def _show(output: Output, found: "Diagnosis", checkpoint: Path) -> None:
     title = f"{found.path}  layer by layer, sample {found.sample}"
-    stem = f"{checkpoint.name.partition('.')[0]}."
+    stem = checkpoint.name.partition(".")[0]
     common = _common_module([layer.name for layer in found.layers if layer.tensors != ()])
     if common:
         title += f"; the wrapper's names follow {common}"
@@ -115,7 +115,7 @@ def _show(output: Output, found: "Diagnosis", checkpoint: Path) -> None:
 
 
 def _row(layer: "Layer", stem: str, common: str, *, first: bool) -> dict[str, Any]:
-    files = layer.files and tuple(name.removeprefix(stem) for name in layer.files)
+    files = layer.files and tuple(name.replace(f"{stem}.chunk_", "chunk_") for name in layer.files)
     departs = ", ".join(layer.departs)
     distances = {name: getattr(layer, name) for name in _DISTANCES}
     return {

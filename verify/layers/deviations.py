@@ -47,7 +47,7 @@ class Deviation:
 
     def beyond(self, other: "Deviation") -> float:
         """The part of the own error that another run of the same layer does not have."""
-        return _relative(self.errors.astype(np.float64) - other.errors, self.norm)
+        return _relative(_apart(self.errors.astype(np.float64), other.errors), self.norm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,12 +131,22 @@ def _deviation(inherited: float, actual: Values, expected: Values) -> Deviation:
 
 
 def _difference(actual: Values, expected: Values) -> tuple[NDArray[np.float64], float]:
-    """Value by value, flat, and the norm of what was expected; what is the same is off by 0."""
+    """Value by value, flat, and the norm of what was expected.
+
+    What PyTorch itself makes NaN or infinite of the file's values is not to be expected of it.
+    """
     one, other = (item.reshape(-1).astype(np.float64) for item in (actual, expected))
+    finite = np.isfinite(other)
+    error = _apart(one, np.where(finite, other, one))
+    return error, float(np.linalg.norm(other[finite]))
+
+
+def _apart(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    """Value by value; NaN is infinitely far from all but itself."""
     with np.errstate(invalid="ignore"):
         error = np.where((one == other) | (np.isnan(one) & np.isnan(other)), 0.0, one - other)
     error[np.isnan(error)] = np.inf
-    return error, float(np.linalg.norm(other[np.isfinite(other)]))
+    return error
 
 
 def _relative(error: NDArray[np.float64], norm: float) -> float:

@@ -1,19 +1,22 @@
 """The whole examination of one .tflite: against the float32 file, the wrapper and the network.
 
-It costs: the network and its wrapper in memory; the file once more, in a temporary folder; all
-that its layers give for one sample, in memory. PyTorch runs twice for each way of running a file:
-without XNNPACK and with it, and for another precision than float32 the float32 file as well.
+It costs: the network twice and its wrapper in memory; the file once more, in a temporary folder;
+all that its layers give for one sample, in memory. PyTorch runs twice for each way of running a
+file: without XNNPACK and with it, and for another precision than float32 the float32 file as well.
 """
 
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import nn
 
 from chunkport.errors import UsageError
+from convert.lint import mend_modules, mend_tensors
 from convert.pipeline import convert_checkpoint
 from verify.layers.chunks import files_of_tensors
 from verify.layers.comparison import side_by_side
@@ -25,6 +28,7 @@ from verify.layers.provenance import named_tensors, provenance
 from verify.layers.rewriting import compare_with_network
 from verify.layers.wrapper_run import weighted_calls
 from wrappers.registry import find_spec
+from wrappers.spec import ModelSpec
 
 if TYPE_CHECKING:
     from verify.judge import Subject
@@ -68,8 +72,11 @@ def diagnose(
     on_step("the network and its wrapper")
     spec = find_spec(subject.model, subject.options)
     network = spec.open_network(checkpoint)
-    wrapper = spec.build_wrapper(network).eval()
-    made_of = provenance(spec.build_wrapper, network)
+    build = partial(_as_converted, spec)
+    made_of = provenance(build, network)
+    # From a network of its own: what is mended may be the network's own module.
+    wrapper = build(spec.open_network(checkpoint))
+    mend_tensors(wrapper)
     order = [name for name, _ in named_tensors(network)]
     origins = Origins(made_of, order, files_of_tensors(checkpoint, network))
     rewriting = compare_with_network(spec, network, wrapper, made_of, sample)
@@ -99,6 +106,13 @@ def diagnose(
         bounds=bounds,
     )
     return replace(found, conclusion=conclude(found))
+
+
+def _as_converted(spec: ModelSpec, network: nn.Module) -> nn.Module:
+    """The wrapper with the modules that conversion gives it."""
+    wrapper = spec.build_wrapper(network).eval()
+    mend_modules(wrapper)
+    return wrapper
 
 
 def worst_sample(expected: "Sequence[Arrays]", actual: "Sequence[Arrays]") -> int:

@@ -16,6 +16,7 @@ _OF_FLOATS = 1e-4
 _OF_ROUNDING = {"fp32": _OF_FLOATS, "fp16": 5e-3}
 _OF_INTEGERS = 0.1
 _BEYOND_OTHERS = 6  # times the median layer
+_NEVER_USUAL = 0.5
 _UNROUNDED = 1e-5  # below this, nothing in the layer was rounded
 
 
@@ -54,14 +55,16 @@ def find_bounds(precision: str, layers: Sequence[Comparison]) -> dict[Step, floa
 
     def usual(values: Iterable[float | None]) -> float:
         rounded = [value for value in values if value is not None and value > _UNROUNDED]
-        return _BEYOND_OTHERS * median(rounded) if rounded else 0.0
+        return min(_BEYOND_OTHERS * median(rounded), _NEVER_USUAL) if rounded else 0.0
 
-    of_delegate = rounding if rounding == _OF_INTEGERS else _OF_FLOATS
+    of_delegate = _OF_FLOATS
+    if rounding == _OF_INTEGERS:  # each way of computing rounds activations in its own way
+        of_delegate = max(rounding, usual(layer.delegate for layer in layers))
     return {
         "rewrite": _OF_FLOATS,
         "conversion": _OF_FLOATS,
         "quantization": max(rounding, usual(layer.quantization for layer in layers)),
-        "delegate": max(of_delegate, usual(layer.delegate for layer in layers)),
+        "delegate": of_delegate,
     }
 
 
