@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -22,9 +22,29 @@ from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions
 from wrappers.subpixel import SubpixelConvTranspose2d
 
+if TYPE_CHECKING:
+    from convert.pipeline import Conversion
+
 pytestmark = pytest.mark.integration
 
 Changed = Callable[[Path, int, Callable[[Any, Any], None]], Path]
+
+
+@pytest.fixture
+def detector_conversion(
+    named_detector_case: Callable[[str], Any], tmp_path: Path
+) -> "Callable[[str], tuple[Path, Conversion]]":
+    """The name of a small detector to its checkpoint in chunks, and its fp32 and int8 files."""
+
+    def convert(name: str) -> "tuple[Path, Conversion]":
+        checkpoint, card = named_detector_case(name).save(tmp_path)
+        options = BuildOptions(model_card=card.read_text() + "\n")
+        made = convert_checkpoint(
+            checkpoint, "chunkyseal", ["fp32", "int8"], tmp_path / "out", options=options
+        )
+        return checkpoint, made
+
+    return convert
 
 
 def examined(path: Path, checkpoint: Path, spec: str | None = None, **more: Any) -> Diagnosis:
@@ -76,7 +96,7 @@ def test_honest_files_depart_nowhere(
             assert rounding == [None] * len(inner)
             assert 0 < max(layer.delegate or 0 for layer in inner) < 1e-5
         else:
-            assert 1e-5 < min(value or 0 for value in rounding)
+            assert min(value or 0 for value in rounding) > 1e-5
 
 
 @pytest.mark.parametrize("bit", [30, 22, 0])
@@ -189,36 +209,31 @@ def test_a_norm_left_out_of_one_layer(
 
 
 @pytest.mark.parametrize(
-    ("name", "number", "layer", "network"),
+    ("name", "layer", "network"),
     [
-        ("convnext_stride2", 6, "detector.encoder.2.linear", "convnext.downsample_layers.1"),
-        ("vit", 6, "detector.blocks.0.lin1.linear", "image_encoder.blocks.0.mlp.lin1"),
+        ("convnext_stride2", "detector.encoder.2.linear", "convnext.downsample_layers.1.1"),
+        ("vit", "detector.blocks.0.lin1.linear", "image_encoder.blocks.0.mlp.lin1"),
     ],
 )
 def test_detectors_say_it_in_their_own_names(
     changed: Changed,
-    named_detector_case: Callable[[str], Any],
-    tmp_path: Path,
+    detector_conversion: "Callable[[str], tuple[Path, Conversion]]",
     name: str,
-    number: int,
     layer: str,
     network: str,
 ) -> None:
-    checkpoint, card = named_detector_case(name).save(tmp_path)
-    options = BuildOptions(model_card=card.read_text() + "\n")
-    made = convert_checkpoint(
-        checkpoint, "chunkyseal", ["fp32", "int8"], tmp_path / "out", options=options
-    )
+    checkpoint, made = detector_conversion(name)
     exact, rounded = (file.path for file in made.files)
     for path in (exact, rounded):
         found = examined(path, checkpoint, float_file=exact)
         assert departing(found) == {}
         assert all(row.op for row in found.layers[:-1])
-    for path in (changed(exact, number, flip_bit(30)), changed(rounded, number, double_scale)):
+    for path in (changed(exact, 6, flip_bit(30)), changed(rounded, 6, double_scale)):
         found = examined(path, checkpoint, float_file=exact)
         assert list(departing(found)) == [layer]
         assert found.first is not None
-        assert network in found.first.network[-1] if found.first.network else False
+        assert found.first.network is not None
+        assert found.first.network[-1] == network
         assert "detector.chunk_00" in found.conclusion
 
 
@@ -257,7 +272,7 @@ def test_a_file_of_another_model_is_refused(generator_tflites: dict[str, Path], 
 
 def test_the_worst_sample_is_the_one_to_look_at() -> None:
     right = [{"y": np.ones((1, 2), np.float32)} for _ in range(3)]
-    given = [{"y": np.float32([[1, 1 + off]])} for off in (0.1, 0.5, 0.2)]
+    given = [{"y": np.array([[1, 1 + off]], np.float32)} for off in (0.1, 0.5, 0.2)]
     assert worst_sample(right, given) == 1
     given[2]["y"][0, 0] = np.nan
     assert worst_sample(right, given) == 2

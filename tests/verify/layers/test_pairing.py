@@ -47,7 +47,7 @@ def test_values_decide_where_shapes_leave_a_choice() -> None:
 
 
 def test_constants_that_are_no_weights_are_passed_over() -> None:
-    scalar = np.float32(0.5).reshape(())
+    scalar = np.array(0.5, np.float32)
     calls = [call(0, (1, 4), a=A, bias=BIAS)]
     (point,) = pair(calls, [op(0, (1, 4), scalar), op(1, (1, 4), A, BIAS), op(2, (1, 4), scalar)])
     assert point.op is not None

@@ -1,7 +1,6 @@
 """Names of the network's tensors follow their values into the wrapper's weights."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,7 +101,7 @@ def test_of_a_large_network_it_is_then_not_known(monkeypatch: pytest.MonkeyPatch
     assert provenance(Sparse, two_linears()) is None
 
 
-def test_a_weight_that_the_wrapper_takes_over_keeps_its_name(tmp_path: Path, own: Any) -> None:
+def test_a_weight_that_the_wrapper_takes_over_keeps_its_name(own: Any) -> None:
     spec = find_spec(own.spec)
     found = traced(spec.build_wrapper, spec.open_network(own.checkpoint))
     assert found["net.norm.weight"] == ("norm.weight",)

@@ -76,8 +76,7 @@ PER_CHANNEL = WANTED * np.linspace(0.5, 2, 8, dtype=np.float32)[:, None, None, N
         (floats(WANTED[::-1]), "are the right ones in another order"),
         (
             floats(PER_CHANNEL),
-            "are the right ones times a factor for each output channel, 0.5 to 2, as where a "
-            "norm is left out or is another one",
+            "channel, 0.5 to 2, as where a norm is left out or is another one",
         ),
         (floats(WANTED + 0.5 * np.abs(OTHER)), "% away from the right ones"),
     ],
