@@ -11,9 +11,9 @@ from scripts._output import Column, Output
 from verify.layers.percentages import percent
 
 if TYPE_CHECKING:
-    from verify.judge import Subject
     from verify.layers.diagnosis import Diagnosis, Layer
     from verify.reference import Reference
+    from verify.subject import Subject
     from wrappers.spec import Arrays
 
 _DISTANCES = ("rewrite", "conversion", "quantization", "delegate", "inherited")
@@ -46,7 +46,8 @@ def show_layers(
 ) -> None:
     """Examine each file on its worst sample: a table, a conclusion, and in the JSON under `layers`.
 
-    A file that cannot be examined is told of with its reason.
+    Of a file that did not run, only the weights are examined; one that cannot be examined is told
+    of with its reason.
 
     Args:
         output: where to.
@@ -62,9 +63,8 @@ def show_layers(
         kind = subject.model, subject.options
         reference, given = references[kind], answers[kind].get(str(subject.path))
         if given is None:
-            output.warn(f"{subject.path}: its layers were not examined: the file did not run")
-            continue
-        number = worst_sample(reference.outputs, given)
+            output.note(f"{subject.path}: did not run; its weights alone are examined")
+        number = 0 if given is None else worst_sample(reference.outputs, given)
         with output.progress(f"layers of {subject.path.name}") as advance:
             try:
                 found = diagnose(
@@ -74,6 +74,7 @@ def show_layers(
                     number=number,
                     float_file=_float_file(subject, subjects),
                     threads=threads,
+                    run=given is not None,
                     on_step=partial(_tell, advance),
                 )
             except ChunkportError as error:
@@ -94,6 +95,7 @@ def _float_file(subject: "Subject", subjects: "Sequence[Subject]") -> Path | Non
         if (
             other.card is not None
             and other.precision == "fp32"
+            and other.damage is None
             and (other.model, other.options) == (subject.model, subject.options)
             and other.card.variant == subject.card.variant
             and other.card.checkpoint["sha256"] == subject.card.checkpoint["sha256"]

@@ -35,6 +35,7 @@ def doubled(generator_tflites: dict[str, Path], tmp_path: Path) -> Path:
     layers = [op for op in graph.operators if op_kind(model, op) == "CONV_2D"]
     given = graph.tensors[layers[4].inputs[1]].quantization
     given.scale = 2 * np.asarray(given.scale)
+    model.metadata = []  # without its seal it is no damaged file, only a wrong one
     write_flatbuffer(model, tmp_path / "doubled.tflite")
     return tmp_path / "doubled.tflite"
 
@@ -82,16 +83,38 @@ def test_a_passing_file_passes_with_it(verify: Run, generator_tflites: dict[str,
     assert ended.stdout.splitlines()[-1].startswith("Next: ")
 
 
+def test_of_a_damaged_file_the_weights_are_examined(
+    verify: Run, generator_tflites: dict[str, Path], tmp_path: Path
+) -> None:
+    content = bytearray(generator_tflites["fp32"].read_bytes())
+    model = read_flatbuffer(generator_tflites["fp32"])
+    (weight,) = [
+        tensor
+        for tensor in model.subgraphs[0].tensors
+        if "up2/" in tensor.name.decode() and tensor.name.decode().endswith("Conv2d_2;")
+    ]
+    place = bytes(content).find(bytes(np.asarray(model.buffers[weight.buffer].data)))
+    content[place + 401] ^= 4
+    (tmp_path / "damaged.tflite").write_bytes(content)
+    ended = verify(tmp_path / "damaged.tflite")
+    assert ended.returncode == 1, ended.stderr
+    assert "its weights alone are examined" in ended.stderr
+    assert "up2.phases.2 departs first: the values of up2.phases.2.weight differ in 1 of" in (
+        ended.stdout
+    )
+
+
 def test_what_cannot_be_examined_is_said_with_the_verdict(
     verify: Run, generator_tflites: dict[str, Path], tmp_path: Path
 ) -> None:
     model = read_flatbuffer(generator_tflites["fp32"])
-    convolution = next(op for op in model.subgraphs[0].operators if op_kind(model, op) == "CONV_2D")
-    convolution.inputs[1] = convolution.inputs[2]
+    model.subgraphs[0].operators = model.subgraphs[0].operators[:1]
+    model.subgraphs[0].operators[0].inputs = [0, -1, -1]
     write_flatbuffer(model, tmp_path / "broken.tflite")
     ended = verify(tmp_path / "broken.tflite")
-    assert ended.returncode == 1
-    assert "its layers were not examined: the file did not run" in ended.stderr
+    assert ended.returncode == 1, ended.stderr
+    assert "its layers were not examined: " in ended.stderr
+    assert "none of its layers is one of the wrapper's" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -31,7 +31,7 @@ class Comparison:
         quantization: of the file from the float32 file; None where that is itself.
         delegate: with XNNPACK from without.
         wrong: the weights that the file holds wrong.
-        wrong_in_float: those that the float32 file holds wrong.
+        wrong_in_float: those that the float32 file holds wrong; None where that is the file itself.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Comparison:
     quantization: float | None = None
     delegate: float | None = None
     wrong: tuple[WeightFinding, ...] = ()
-    wrong_in_float: tuple[WeightFinding, ...] = ()
+    wrong_in_float: tuple[WeightFinding, ...] | None = None
 
 
 def side_by_side(calls: Iterable[WeightedCall], own: Examined, exact: Examined) -> list[Comparison]:
@@ -73,7 +73,7 @@ def side_by_side(calls: Iterable[WeightedCall], own: Examined, exact: Examined) 
             tensor=None if op is None else own.tensors[op.output],
             between=between,
             wrong=own.wrong.get(call.index, ()),
-            wrong_in_float=exact.wrong.get(call.index, ()),
+            wrong_in_float=None if exact is own else exact.wrong.get(call.index, ()),
         )
         runs = (run.at_calls.get(call.index) for run in (own.run, exact.run, delegated))
         found.append(_measured(layer, *runs))

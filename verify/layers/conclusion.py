@@ -43,6 +43,8 @@ def _sound(found: Diagnosis) -> str:
             f"The wrapper's outputs are {percent(worst)} away from the network's, and no module "
             "tells where; the file repeats what the wrapper computes."
         )
+    if not found.ran:
+        return "All weights that could be compared are right; the file was not run."
     said = "No layer departs: wrapper, file and delegate compute what the network computes."
     grave = sorted(
         (layer for layer in found.layers if layer.quantization is not None),

@@ -16,6 +16,7 @@ import numpy as np
 from torch import nn
 
 from chunkport.errors import UsageError
+from convert.float_model import is_large
 from convert.lint import mend_modules, mend_tensors
 from convert.pipeline import convert_checkpoint
 from verify.layers.chunks import files_of_tensors
@@ -31,7 +32,7 @@ from wrappers.registry import find_spec
 from wrappers.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from verify.judge import Subject
+    from verify.subject import Subject
     from wrappers.spec import Arrays
 
 FLOAT32 = "fp32"
@@ -45,6 +46,7 @@ def diagnose(
     number: int = 0,
     float_file: Path | None = None,
     threads: int = 1,
+    run: bool = True,
     on_step: Callable[[str], None] = lambda _step: None,
 ) -> Diagnosis:
     """Find the layer in which a file departs, and by which step.
@@ -56,6 +58,7 @@ def diagnose(
         number: of this sample, to be told.
         float_file: the float32 file of the same model; made anew where it is needed and not given.
         threads: of the runtime.
+        run: whether to run the file; a damaged one can take the process down with it.
         on_step: told what is about to be done.
 
     Raises:
@@ -83,7 +86,7 @@ def diagnose(
     calls = weighted_calls(wrapper, sample)
     with tempfile.TemporaryDirectory(prefix="chunkport-layers-") as folder:
         bench = Bench(wrapper, calls, sample, Path(folder), threads, on_step)
-        exact = own = examine_file(subject.path, bench, delegate=True)
+        exact = own = examine_file(subject.path, bench, delegate=True, run=run)
         if subject.precision != FLOAT32:
             below = float_file
             if below is None:
@@ -92,7 +95,7 @@ def diagnose(
                     checkpoint, subject.model, [FLOAT32], Path(folder), options=subject.options
                 )
                 below = made.files[0].path
-            exact = examine_file(below, bench, delegate=False)
+            exact = examine_file(below, bench)
     layers = side_by_side(calls, own, exact)
     bounds = find_bounds(subject.precision, layers)
     found = Diagnosis(
@@ -101,7 +104,8 @@ def diagnose(
         sample=number,
         float_file=None if exact is own or float_file is None else str(float_file),
         float_made_anew=exact is not own and float_file is None,
-        layers=tuple(judge_layers(layers, bounds, origins, rewriting)),
+        ran=run,
+        layers=tuple(judge_layers(layers, bounds, origins, rewriting, joined=is_large(wrapper))),
         rewriting=rewriting,
         bounds=bounds,
     )

@@ -74,6 +74,7 @@ class Diagnosis:
         float_file: the float32 file that quantization is told from; None where that is the file
             itself, or was made anew.
         float_made_anew: whether it was.
+        ran: whether the file was run; where not, only its weights were looked at.
         layers: as they run.
         rewriting: the wrapper beside the network.
         bounds: by step, the distance above which a layer departs.
@@ -85,6 +86,7 @@ class Diagnosis:
     sample: int
     float_file: str | None
     float_made_anew: bool
+    ran: bool
     layers: tuple[Layer, ...]
     rewriting: RewriteFinding
     bounds: Mapping[Step, float]
@@ -105,6 +107,7 @@ class Diagnosis:
                 "sample": self.sample,
                 "float_file": self.float_file,
                 "float_made_anew": self.float_made_anew,
+                "ran": self.ran,
                 "first_departure": None if first is None else first.name,
                 "departs_by": [] if first is None else list(first.departs),
                 "conclusion": self.conclusion,

@@ -61,8 +61,14 @@ class Examined:
     tensors: Sequence[str]
 
 
-def examine_file(path: Path, bench: Bench, *, delegate: bool) -> Examined:
-    """Pair the file with the wrapper and run it, with XNNPACK, too, where `delegate` says so.
+def examine_file(path: Path, bench: Bench, *, delegate: bool = False, run: bool = True) -> Examined:
+    """Pair the file with the wrapper, look at its weights and run it.
+
+    Args:
+        path: the file.
+        bench: what it is examined with.
+        delegate: whether to run it with XNNPACK, too.
+        run: whether to run it at all.
 
     Raises:
         BadInputError: it is no .tflite, a damaged one, or one of another wrapper; or the runtime
@@ -100,8 +106,8 @@ def examine_file(path: Path, bench: Bench, *, delegate: bool) -> Examined:
         ops,
         {point.call.index: point for point in points},
         wrong,
-        ran(xnnpack=False),
-        ran(xnnpack=True) if delegate else None,
+        ran(xnnpack=False) if run else Run({}, {}),
+        ran(xnnpack=True) if run and delegate else None,
         _names(model),
     )
 

@@ -74,8 +74,18 @@ def judge_layers(
     bounds: Mapping[Step, float],
     origins: Origins,
     rewriting: RewriteFinding,
+    *,
+    joined: bool = False,
 ) -> list[Layer]:
-    """Each layer with where its weights come from and the steps that go wrong in it."""
+    """Each layer with where its weights come from and the steps that go wrong in it.
+
+    Args:
+        layers: as they run.
+        bounds: by step, see `find_bounds`.
+        origins: of the wrapper's weights.
+        rewriting: the wrapper beside the network.
+        joined: whether the converter may have joined one layer's weights with another's.
+    """
     pairs = _by_layer(layers, rewriting)
     found = []
     nonsense = False
@@ -83,9 +93,7 @@ def judge_layers(
         # Of numbers near the end of float32 every runtime makes something else.
         layer = _unmeasured(given) if nonsense else given
         nonsense = nonsense or _above(given.inherited, _NONSENSE)
-        in_float = _certain(layer.wrong_in_float, layer.conversion, bounds["conversion"])
-        wrong = in_float if layer.quantization is None else _wrong(layer, in_float, bounds)
-        shown = wrong or in_float
+        in_float, shown = _wrong_weights(layer, bounds, joined=joined)
         tensors = origins.of([item.name for item in shown] or layer.weights)
         distance = pairs[place].distance if place in pairs else None
         if not layer.weights:
@@ -124,20 +132,25 @@ def _unmeasured(layer: Comparison) -> Comparison:
     return replace(layer, conversion=None, quantization=None, delegate=None)
 
 
-def _wrong(
-    layer: Comparison, in_float: Sequence[WeightFinding], bounds: Mapping[Step, float]
-) -> tuple[WeightFinding, ...]:
-    """The weights that a file of another precision holds wrong beyond doubt."""
+def _wrong_weights(
+    layer: Comparison, bounds: Mapping[Step, float], *, joined: bool
+) -> tuple[tuple[WeightFinding, ...], tuple[WeightFinding, ...]]:
+    """The weights that are wrong beyond doubt: in the float32 file beneath, and in either."""
+
+    def certain(
+        findings: Iterable[WeightFinding], off: float | None, bound: float
+    ) -> tuple[WeightFinding, ...]:
+        # Joining layers changes all of a weight, and leaves what the layer gives as it is.
+        explained = joined if off is None else off <= bound
+        return tuple(item for item in findings if item.scattered or not explained)
+
+    if layer.wrong_in_float is None:
+        return (), certain(layer.wrong, layer.conversion, bounds["conversion"])
+    in_float = certain(layer.wrong_in_float, layer.conversion, bounds["conversion"])
     if in_float or not layer.wrong_in_float:
-        return layer.wrong  # what is no rounding of the float32 file's right weights is wrong
-    return _certain(layer.wrong, layer.quantization, bounds["quantization"])
-
-
-def _certain(
-    findings: Sequence[WeightFinding], off: float | None, bound: float
-) -> tuple[WeightFinding, ...]:
-    """Those that no joining of layers explains, which leaves what a layer gives as it is."""
-    return tuple(item for item in findings if item.scattered or _above(off, bound))
+        # What is no rounding of the float32 file's right weights is wrong, however little.
+        return in_float, layer.wrong or in_float
+    return in_float, certain(layer.wrong, layer.quantization, bounds["quantization"])
 
 
 def _above(distance: float | None, bound: float) -> bool:

@@ -14,9 +14,9 @@ from checkpoints import load_model_chunked, save_model_chunked
 from chunkport.errors import BadInputError, UsageError
 from convert.pipeline import convert_checkpoint
 from convert.tflite import op_kind, read_flatbuffer, write_flatbuffer
-from verify.judge import identify
 from verify.layers.diagnose import diagnose, worst_sample
 from verify.layers.diagnosis import Diagnosis
+from verify.subject import identify
 from wrappers.gan_generator import open_network
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions
@@ -49,7 +49,7 @@ def detector_conversion(
 
 def examined(path: Path, checkpoint: Path, spec: str | None = None, **more: Any) -> Diagnosis:
     """Of a file with a card, on one sample."""
-    subject = identify(path, spec)
+    subject = identify(path, spec, damaged_too=True)
     model = find_spec(subject.model, subject.options)
     contract = model.contract(model.open_network(checkpoint))
     (sample,) = model.make_samples(contract, 1, 0)

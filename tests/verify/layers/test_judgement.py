@@ -33,6 +33,7 @@ def layers(
             f"tensor_{name}",
             ("PAD", "CONV_2D"),
             inherited=0.02,
+            wrong_in_float=() if quantization else None,
             conversion=conversion,
             quantization=quantization,
             delegate=delegate,
@@ -54,6 +55,7 @@ def judged(
         sample=3,
         float_file=float_file,
         float_made_anew=False,
+        ran=True,
         layers=tuple(judge_layers(found, bounds, origins, AGREES)),
         rewriting=AGREES,
         bounds=bounds,
@@ -104,13 +106,13 @@ def test_a_float_file_is_held_to_closer_bounds() -> None:
 
 def test_weights_that_a_join_explains_are_no_departure() -> None:
     found = layers(quantization=None, delegate=1e-7)
-    found[2] = replace(found[2], wrong=(WRONG,), wrong_in_float=(WRONG,))
+    found[2] = replace(found[2], wrong=(WRONG,))
     assert judged(found, "fp32").first is None  # what the layer gives is right
 
 
 def test_weights_that_change_what_the_layer_gives_are() -> None:
     found = layers(quantization=None, delegate=1e-7)
-    found[2] = replace(found[2], conversion=0.3, wrong=(WRONG,), wrong_in_float=(WRONG,))
+    found[2] = replace(found[2], conversion=0.3, wrong=(WRONG,))
     diagnosis = judged(found, "fp32", float_file=None)
     assert diagnosis.conclusion == (
         "c departs first: the values of c.weight are 30 % away from the right ones. They are made "
