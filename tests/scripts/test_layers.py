@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
+from convert.card import examine, write_with_card
 from convert.tflite import op_kind, read_flatbuffer, write_flatbuffer
 from scripts._layers import _common_module
 
@@ -35,8 +36,9 @@ def doubled(generator_tflites: dict[str, Path], tmp_path: Path) -> Path:
     layers = [op for op in graph.operators if op_kind(model, op) == "CONV_2D"]
     given = graph.tensors[layers[4].inputs[1]].quantization
     given.scale = 2 * np.asarray(given.scale)
-    model.metadata = []  # without its seal it is no damaged file, only a wrong one
-    write_flatbuffer(model, tmp_path / "doubled.tflite")
+    card = examine(generator_tflites["int8-dynamic"]).card
+    assert card is not None
+    write_with_card(model, tmp_path / "doubled.tflite", card)  # sealed: wrong, and not damaged
     return tmp_path / "doubled.tflite"
 
 
