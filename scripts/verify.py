@@ -11,6 +11,7 @@ import click
 
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, replacing
+from scripts._layers import show_layers
 from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_command
 from scripts._output import Output
@@ -94,6 +95,7 @@ def _read_samples(
     help="Also write the verdict as JSON, as for --baseline.",
 )
 @click.option("--force", is_flag=True, help="Replace an --output that is already there.")
+@click.option("--per-layer", is_flag=True, help="Find the layer in which a file departs first.")
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
 def command(
     output: Output,
@@ -116,6 +118,7 @@ def command(
     baseline_latency: float,
     target: Path | None,
     force: bool,
+    per_layer: bool,
     strict: bool,
 ) -> int:
     """Compare FILES with the PyTorch network on the original weights, on seeded samples.
@@ -169,6 +172,9 @@ def command(
     for kind, reference in references.items():
         show_messages(output, reference, answers[kind])
     agreements = run_in_runtimes(output, runtimes, subjects, references, answers, num_threads)
+    show_layers(
+        *(output, checkpoint, subjects if per_layer else ()), references, answers, num_threads
+    )
     failed = _conclude(output, verdicts, agreements)
     if not failed:
         paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))
