@@ -7,7 +7,8 @@ from wrappers.spec import Contract, ModelSpec
 
 FILE = "preprocessing.json"
 SCHEMA_VERSION = 1
-# In [0, 1]: float32 sums in another order differ by 1e-7; one step of a byte is 4e-3.
+# In [0, 1]: PyTorch has its weights in float32 and others in float64, which makes up to 4e-6; one
+# step of a byte is 4e-3.
 TENSOR_TOLERANCE = 1e-5
 
 
