@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,18 @@ from chunkport.errors import BadInputError, UsageError
 from scripts._models import spec_option
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Column, Output, megabytes, number
+from scripts._watermarks import unseen_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convert.card import Card
     from verify.attacks import Pixels
     from verify.bundle.pictures import GoldenPicture
     from verify.subject import Subject
     from wrappers.spec import Contract
 
 _FAILED = 1
-_FIRST_UNSEEN = 1 << 24  # train-watermark draws the scenes from 0 on, of the same seeds
 _ROWS = (
     Column("golden", "golden"),
     Column("check", "check"),
@@ -85,9 +87,15 @@ def command(
     subject = identify(file, spec)
     if subject.card is None:
         raise BadInputError(f"{file}: has no chunkport card; convert it with chunkport")
-    _warn_of_others(output, subject, checkpoint)
+    _warn_of_others(output, file, subject.card, checkpoint)
     request = BundleRequest(
-        subject, checkpoint, goldens, seed, _pictures(subject, checkpoint, pictures, seed), page
+        subject,
+        subject.card,
+        checkpoint,
+        goldens,
+        seed,
+        _pictures(subject, subject.card, checkpoint, pictures, seed),
+        page,
     )
     turns = goldens + len(request.pictures)
     with output.progress("computing goldens", total=turns) as advance:
@@ -119,7 +127,11 @@ def command(
 
 
 def _pictures(
-    subject: "Subject", checkpoint: Path | None, own: tuple[Path, ...], seed: int
+    subject: "Subject",
+    card: "Card",
+    checkpoint: Path | None,
+    own: tuple[Path, ...],
+    seed: int,
 ) -> "list[GoldenPicture]":
     """Drawn pictures, marked where the checkpoint can, and the user's own.
 
@@ -133,21 +145,14 @@ def _pictures(
     from wrappers.spec import Contract
 
     spec = find_spec(subject.model, subject.options)
-    if not takes_known_pictures(spec) or subject.card is None:
+    if not takes_known_pictures(spec):
         if own:
             raise UsageError(f"model '{spec.name}' takes no pictures; leave out --picture")
         return []
-    contract = Contract.from_json(subject.card.contract)
+    contract = Contract.from_json(card.contract)
     embed = _embedder(checkpoint, contract, seed)
     hidden, mark = embed or (None, None)
-    return [*made_pictures(contract, _draw(seed), mark, hidden), *own_pictures(own)]
-
-
-def _draw(seed: int) -> "Callable[[int, int], Pixels]":
-    from train.picture_files import seed_of
-    from train.scenes import render_scene
-
-    return lambda number, side: render_scene(seed_of(seed, _FIRST_UNSEEN + number), side)
+    return [*made_pictures(contract, partial(unseen_scene, seed), mark, hidden), *own_pictures(own)]
 
 
 def _embedder(
@@ -170,15 +175,13 @@ def _embedder(
     return message, lambda pixels: mark_pixels(embedder, pixels, message)
 
 
-def _warn_of_others(output: Output, subject: "Subject", checkpoint: Path | None) -> None:
+def _warn_of_others(output: Output, file: Path, card: "Card", checkpoint: Path | None) -> None:
     from convert.card import identify_checkpoint
 
-    if checkpoint is None or subject.card is None:
-        return
-    if subject.card.checkpoint["sha256"] != identify_checkpoint(checkpoint)["sha256"]:
+    if checkpoint and card.checkpoint["sha256"] != identify_checkpoint(checkpoint)["sha256"]:
         output.warn(
-            f"{subject.path}: its card names another checkpoint than {checkpoint}; what is "
-            "expected comes from the latter"
+            f"{file}: its card names another checkpoint than {checkpoint}; what is expected comes "
+            "from the latter"
         )
 
 

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from chunkport import __version__
 from chunkport.errors import BadInputError, UsageError
 from chunkport.files import make_folder, sync_folder
+from convert.card import Card
 from convert.precision import find_precision
 from verify.bundle import goldens, litert_js, preprocessing, run_goldens
 from verify.bundle.pictures import GoldenPicture
 from verify.bundle.run_goldens import Row
+from verify.judge import run_on_samples
 from verify.reference import compute_reference, reference_without_network
+from verify.runtimes.litert import LiteRtSession
 from verify.subject import Subject
 from wrappers.registry import find_spec
 from wrappers.spec import Contract
@@ -35,7 +38,8 @@ class BundleRequest:
     """What a bundle is made of.
 
     Attributes:
-        subject: the .tflite; it has a card.
+        subject: the .tflite.
+        card: the one inside it.
         checkpoint: whose network's outputs are expected; None for the file's own.
         samples: how many made inputs.
         seed: of these.
@@ -44,6 +48,7 @@ class BundleRequest:
     """
 
     subject: Subject
+    card: Card
     checkpoint: Path | None
     samples: int
     seed: int
@@ -87,14 +92,15 @@ def write_bundle(
     """
     refuse_to_overwrite(target, force=force)
     make_folder(target.parent)
+    session = _opened(request.subject.path)
     with _staged(target) as staged:
-        document, contract = _fill(request, staged, on_sample)
+        document, contract = _fill(request, session, staged, on_sample)
         no_page = litert_js.fault_of(request.subject, contract) if request.page else "--no-page"
         version = None
         if no_page is None:
             version = litert_js.copy_litert_js(staged / litert_js.FOLDER)
         _write_site(staged, document, version, no_page)
-        rows = tuple(run_goldens.rows_of(staged))
+        rows = tuple(run_goldens.rows_of(staged, session.run))
         _write_json(staged / run_goldens.INDEX, goldens.with_measured(document, rows))
         size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
         bundle = Bundle(target, rows, size, version, no_page)
@@ -113,14 +119,20 @@ def refuse_to_overwrite(target: Path, *, force: bool) -> None:
         raise UsageError(f"{target}: is no bundle, and is not replaced; name another folder")
 
 
+def _opened(path: Path) -> LiteRtSession:
+    try:
+        return LiteRtSession(path, threads=2)
+    except (ValueError, RuntimeError) as error:
+        raise BadInputError(
+            f"{path}: the runtime refuses it ({error}); convert it again"
+        ) from error
+
+
 def _fill(
-    request: BundleRequest, folder: Path, on_sample: Callable[[], None]
+    request: BundleRequest, session: LiteRtSession, folder: Path, on_sample: Callable[[], None]
 ) -> tuple[dict[str, Any], Contract]:
     """Write the model, its card, the goldens and the contract; returns the index."""
     subject = request.subject
-    card = subject.card
-    if card is None:
-        raise BadInputError(f"{subject.path}: has no chunkport card; convert it with chunkport")
     spec = find_spec(subject.model, subject.options)
     suffix = find_precision(subject.precision).suffix
     file = folder / f"{spec.file_stem}_{suffix}.tflite"
@@ -129,7 +141,7 @@ def _fill(
     pictures = goldens.write_pictures(folder / goldens.FOLDER, request.pictures)
     if request.checkpoint is None:
         reference = reference_without_network(
-            subject.model, card, request.samples, request.seed, pictures
+            subject.model, request.card, request.samples, request.seed, pictures
         )
     else:
         reference = compute_reference(
@@ -141,7 +153,7 @@ def _fill(
             options=subject.options,
             pictures=pictures,
         )
-    outputs = goldens.expected_outputs(subject, reference, on_sample)
+    outputs = reference.outputs or run_on_samples(session, reference.inputs, on_sample)
     made = goldens.write_goldens(folder / goldens.FOLDER, reference, outputs, request.pictures)
     document = goldens.index(subject, reference, file, made)
     contract = preprocessing.picture_contract(spec, reference.contract)
@@ -150,7 +162,7 @@ def _fill(
         folder / run_goldens.PREPROCESSING,
         contract or preprocessing.plain_contract(reference.contract),
     )
-    _write_json(folder / "card.json", card.to_json())
+    _write_json(folder / "card.json", request.card.to_json())
     return document, reference.contract
 
 

@@ -1,6 +1,6 @@
 """Golden inputs and the outputs that are expected of them, as files that any language reads."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from verify.bundle.run_goldens import METRICS, Row
 from verify.marked_pictures import write_message
 from verify.metrics import METRICS as DESCRIBED
 from verify.reference import Reference
-from verify.runtimes.litert import LiteRtSession
 from verify.subject import Subject
 from wrappers.spec import ModelSpec, TensorSpec
 
@@ -84,20 +83,6 @@ def write_pictures(folder: Path, pictures: Sequence[GoldenPicture]) -> list[Path
         paths.append(folder / f"{picture.name}.png")
         picture.image.save(paths[-1], optimize=True)
     return paths
-
-
-def expected_outputs(
-    subject: Subject, reference: Reference, on_sample: Callable[[], None]
-) -> "list[Arrays]":
-    """PyTorch's, or where there are none those of the file itself."""
-    if reference.outputs:
-        return reference.outputs
-    session = LiteRtSession(subject.path, threads=2)
-    outputs = []
-    for item in reference.inputs:
-        outputs.append(session.run(item))
-        on_sample()
-    return outputs
 
 
 def write_goldens(

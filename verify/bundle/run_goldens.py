@@ -53,7 +53,7 @@ def rows_of(folder: Path, run: Run | None = None, threads: int = 2) -> Iterator[
     """Every comparison of the bundle, by `run` or else by LiteRT."""
     index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     model = folder / index["model"]["file"]
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    digest = _sha256_of(model)
     same = digest == index["model"]["sha256"]
     yield Row("model", "sha256", None, "the file that was bundled", same, digest[:12])
     try:
@@ -129,6 +129,14 @@ def picture_tensor(path: Path, contract: Mapping[str, Any]) -> Values:
     if contract["layout"] == "nchw":
         values = values.transpose(2, 0, 1)
     return np.ascontiguousarray(values[None], dtype=np.float32)
+
+
+def _sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def joined(values: Mapping[str, Values], names: list[str]) -> NDArray[np.float64]:

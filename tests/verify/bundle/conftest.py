@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from convert.pipeline import convert_checkpoint
 from verify.bundle.folder import Bundle, BundleRequest, write_bundle
 from verify.bundle.pictures import made_pictures
 from verify.marked_pictures import mark_pixels, parse_message
@@ -15,13 +14,6 @@ SAMPLE = Path(__file__).parents[3] / "samples" / "tinyseal" / "full_model.pth"
 MESSAGE = "deadbeef"
 
 MakeBundle = Callable[..., Bundle]
-
-
-@pytest.fixture(scope="session")
-def tinyseal_tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """TinySeal in int8; takes many seconds, so once for all."""
-    folder = tmp_path_factory.mktemp("tinyseal_int8")
-    return convert_checkpoint(SAMPLE, "tinyseal", ["int8-dynamic"], folder).files[0].path
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +34,7 @@ def make_bundle() -> MakeBundle:
                 lambda pixels: mark_pixels(embedder, pixels, bits),
                 bits,
             )
-        request = BundleRequest(subject, checkpoint, 2, 0, pictures, page)
+        request = BundleRequest(subject, subject.card, checkpoint, 2, 0, pictures, page)
         return write_bundle(request, folder, force=False, on_sample=lambda: None)
 
     return make

@@ -5,6 +5,9 @@ import { element, figure, milliseconds } from "./elements.js";
 import { chanceOf, messageOf, parseMessage } from "./messages.js";
 import { tensorOf } from "./preprocessing.js";
 
+const CONFIDENCE =
+  "the detector's own logit for a mark, above 0 where it sees one. Not every detector is trained " +
+  "to give it.";
 const FOUND_BELOW = 1e-6; // as often as that, chance may match so many bits
 
 /** The drop zone and what was read, in the element `place`. */
@@ -37,7 +40,8 @@ export function readMessages(place, index, contract, run) {
     } catch (error) {
       shown = null;
       preview.hidden = true;
-      result.replaceChildren(element("p", { class: "fault" }, `${name}: cannot be read (${error.message}).`));
+      const words = `${name}: cannot be read (${error.message}).`;
+      result.replaceChildren(element("p", { class: "fault" }, words));
     }
   }
 
@@ -51,7 +55,7 @@ export function readMessages(place, index, contract, run) {
       element("p", { class: "hex", id: "hex" }, message.hex),
       bitStrip(message, wanted),
       comparison(message, wanted, expected.value),
-      element("p", { class: "about" }, `Confidence ${figure(message.confidence)}: the detector's own logit for a mark, above 0 where it sees one. Not every detector is trained to give it.`),
+      element("p", { class: "about" }, `Confidence ${figure(message.confidence)}: ${CONFIDENCE}`),
       ...pixels.notes.map((note) => element("p", { class: "about" }, note)),
     );
   }
@@ -63,7 +67,8 @@ export function readMessages(place, index, contract, run) {
   });
   const zone = element(
     "label", { class: "zone", for: "file", id: "zone" },
-    element("strong", {}, "Choose a picture"), " or drop one here, or paste it. It does not leave this device.",
+    element("strong", {}, "Choose a picture"),
+    " or drop one here, or paste it. It does not leave this device.",
   );
   for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
@@ -118,7 +123,8 @@ function bitStrip({ bits, logits }, wanted) {
     const wrong = wanted !== null && wanted[place] !== bit;
     const unsure = Math.abs(logits[place]) < rms / 4;
     const kind = ["bit", bit ? "one" : "zero", unsure && "unsure", wrong && "wrong"];
-    const title = `bit ${place}: ${bit}, logit ${figure(logits[place])}${wrong ? ", expected otherwise" : ""}`;
+    const expected = wrong ? ", expected otherwise" : "";
+    const title = `bit ${place}: ${bit}, logit ${figure(logits[place])}${expected}`;
     strip.append(element("span", { class: kind.filter(Boolean).join(" "), title }, String(bit)));
   });
   return strip;
@@ -127,10 +133,9 @@ function bitStrip({ bits, logits }, wanted) {
 /** Whether it is the expected message, and how often chance is as near. */
 function comparison({ bits }, wanted, typed) {
   if (!wanted) {
-    const text = typed.trim()
-      ? `The expected message is ${Math.ceil(bits.length / 4)} hexadecimal digits, or ${bits.length} of 0 and 1.`
-      : "";
-    return element("p", { class: "about", id: "matches" }, text);
+    const wish = `${Math.ceil(bits.length / 4)} hexadecimal digits, or ${bits.length} of 0 and 1`;
+    const words = typed.trim() ? `The expected message is ${wish}.` : "";
+    return element("p", { class: "about", id: "matches" }, words);
   }
   const same = bits.filter((bit, place) => bit === wanted[place]).length;
   const chance = chanceOf(bits.length, same);
@@ -138,6 +143,7 @@ function comparison({ bits }, wanted, typed) {
   return element(
     "p", { class: found ? "matches pass" : "matches fail", id: "matches" },
     element("strong", {}, found ? "Found: " : "Not found: "),
-    `${same} of ${bits.length} bits agree; by chance so many do in ${figure(chance * 100)}% of pictures.`,
+    `${same} of ${bits.length} bits agree; `,
+    `by chance so many do in ${figure(chance * 100)}% of pictures.`,
   );
 }

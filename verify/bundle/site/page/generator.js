@@ -2,6 +2,9 @@
 
 import { byId, element, milliseconds } from "./elements.js";
 
+const ABOUT =
+  "Noise becomes a picture, on this device. The walk goes from the noise of one seed to that of " +
+  "another; strength 1 is what the network was trained with.";
 const STEPS = 9;
 const WALK_SECONDS = 8;
 
@@ -84,8 +87,10 @@ export async function drawPictures(place, index, run) {
       wished = null;
       const before = performance.now();
       canvas.getContext("2d").putImageData(await draw(state.walk), 0, 0);
-      took.textContent = `${width} × ${height} pixels, drawn in ${milliseconds(performance.now() - before)}`;
-      canvas.setAttribute("aria-label", `Picture of seed ${state.from} to ${state.to}, ${Math.round(100 * state.walk)}%`);
+      const duration = milliseconds(performance.now() - before);
+      took.textContent = `${width} × ${height} pixels, drawn in ${duration}`;
+      const part = `${Math.round(100 * state.walk)}%`;
+      canvas.setAttribute("aria-label", `Seed ${state.from}, ${part} of the way to ${state.to}`);
       for (const { part, tile } of now.strip ? tiles : []) {
         if (wished?.strip) break;
         tile.getContext("2d").putImageData(await draw(part), 0, 0);
@@ -128,15 +133,17 @@ export async function drawPictures(place, index, run) {
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     });
   };
+  const keep = element("button", { type: "button", click: save }, "Save as PNG");
   const seed = (name, title) => {
     const random = () => set(name, 1 + Math.floor(Math.random() * 99999));
+    const label = `Another ${title}`;
     const input = (event) => set(name, Math.trunc(Number(event.target.value)) || 0);
     const attributes = { type: "number", step: 1, value: state[name], input };
     return element(
       "div", { class: "control" },
       element("label", { for: `control-${name}` }, title),
       element("input", { id: `control-${name}`, ...attributes }),
-      element("button", { type: "button", click: random, "aria-label": `Another ${title}` }, "Another"),
+      element("button", { type: "button", click: random, "aria-label": label }, "Another"),
     );
   };
   const slider = (name, title, most, step) => {
@@ -150,7 +157,7 @@ export async function drawPictures(place, index, run) {
   };
   place.append(
     element("h2", {}, "Draw"),
-    element("p", { class: "about" }, "Noise becomes a picture, on this device. The walk goes from the noise of one seed to that of another; strength 1 is what the network was trained with."),
+    element("p", { class: "about" }, ABOUT),
     element(
       "div", { class: "drawing" },
       element("div", {}, canvas, took),
@@ -158,7 +165,7 @@ export async function drawPictures(place, index, run) {
         "div", { class: "controls" },
         seed("from", "From seed"), seed("to", "To seed"),
         slider("walk", "Walk", 1, 0.01), slider("strength", "Strength", 2, 0.05),
-        element("div", { class: "buttons" }, play, element("button", { type: "button", click: save }, "Save as PNG")),
+        element("div", { class: "buttons" }, play, keep),
       ),
     ),
     strip,

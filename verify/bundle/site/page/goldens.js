@@ -62,5 +62,6 @@ export function compareTensor(golden, made, contract) {
   const bound = contract.tensor_tolerance.max_abs_difference;
   const value = METRICS.max_abs_difference(golden, made);
   const meaning = "largest difference of the tensor that is made of the picture here";
-  return { metric: "picture to tensor", value, sign: "≤", bound, passed: value <= bound, meaning };
+  const passed = value <= bound;
+  return { metric: "picture to tensor", value, sign: "≤", bound, passed, meaning };
 }
