@@ -28,3 +28,6 @@ export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
 
 /** Milliseconds to three digits. */
 export const milliseconds = (value) => `${Number(value.toPrecision(3))} ms`;
+
+/** Lets the page show what it was told, and answer, before work goes on. */
+export const pause = () => new Promise((resume) => setTimeout(resume));

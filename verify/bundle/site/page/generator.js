@@ -1,6 +1,6 @@
 // Draws pictures: two seeds, a walk between them, and how strong the noise is.
 
-import { byId, element, milliseconds } from "./elements.js";
+import { byId, element, milliseconds, pause } from "./elements.js";
 
 const ABOUT =
   "Noise becomes a picture, on this device. The walk goes from the noise of one seed to that of " +
@@ -94,9 +94,9 @@ export async function drawPictures(place, index, run) {
       for (const { part, tile } of now.strip ? tiles : []) {
         if (wished?.strip) break;
         tile.getContext("2d").putImageData(await draw(part), 0, 0);
-        await new Promise((resume) => setTimeout(resume));
+        await pause();
       }
-      await new Promise((resume) => setTimeout(resume));
+      await pause();
     }
     busy = false;
   }

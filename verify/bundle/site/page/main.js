@@ -2,7 +2,7 @@
 
 import { decode } from "./decoding.js";
 import { readMessages } from "./detector.js";
-import { byId, figure, megabytes } from "./elements.js";
+import { byId, figure, megabytes, pause } from "./elements.js";
 import { drawPictures } from "./generator.js";
 import { compare, compareTensor, readTensors } from "./goldens.js";
 import { tensorOf } from "./preprocessing.js";
@@ -45,7 +45,7 @@ async function runGoldens(index, contract, run, onEach) {
     const passed = checks.every((check) => check.passed);
     results.push({ golden, inputs, outputs, checks, passed });
     onEach(results.at(-1));
-    await new Promise((resume) => setTimeout(resume)); // the page stays alive
+    await pause();
   }
   return results;
 }
@@ -75,8 +75,11 @@ async function main() {
   const [buffer] = await Promise.all([readBytes(index.model.file), start()]);
   const bytes = new Uint8Array(buffer);
   const bundled = await isBundled(bytes, index);
+  say("Preparing the model …");
+  await pause();
   const run = await open(bytes, index, "wasm");
   say("Running the golden inputs …");
+  await pause();
   const results = await runGoldens(index, contract, run, (each) => showGolden(index, each));
   showVerdict(index, results, bundled, performance.now() - began);
   const speed = await time(run, results[0].inputs);
