@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chunkport.errors import MissingDependencyError
 
@@ -71,6 +71,14 @@ class LiteRtSession:
             self._interpreter.set_tensor(index, inputs[name])
         invoke: Callable[[], None] = self._interpreter.invoke
         return invoke
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """What it executes, as the runtime lists it: all ops of the file, then its delegates.
+
+        Each has an "index", an "op_name" and the tensors that are its "inputs" and "outputs".
+        """
+        found: list[dict[str, Any]] = self._interpreter._get_ops_details()  # noqa: SLF001 - no other
+        return found
 
 
 def wholly_on_xnnpack(path: Path) -> bool:
