@@ -14,10 +14,12 @@ from chunkport.files import make_folder, replacing
 from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_command
 from scripts._output import Output
+from scripts._runtimes import runtime_option, show_runtimes
 from scripts._verdicts import show_messages, show_verdicts
 
 if TYPE_CHECKING:
     from verify.reference import Reference
+    from verify.runtime_agreement import Agreement
     from verify.subject import Subject
     from verify.trials import TrialChoices
     from verify.verdict import Figure, Verdict
@@ -64,6 +66,7 @@ def _read_samples(
     multiple=True,
     help="Of a row, in place of the model's own, at most or at least as before; may be repeated.",
 )
+@runtime_option
 @click.option(
     "--attacks",
     metavar="NAME|all",
@@ -103,6 +106,7 @@ def command(
     samples_dir: Path | None,
     num_threads: int,
     limits: tuple[str, ...],
+    runtimes: tuple[str, ...],
     attacks: tuple[str, ...],
     marked: Path | None,
     message: str | None,
@@ -118,30 +122,30 @@ def command(
     A watermark detector is also asked to read marks, after attacks too: made with the checkpoint's
     own embedder, or --marked elsewhere; and the messages in the pictures of --samples-dir are
     shown. Every row has its value, its limit, how far inside it lies, and the limit that would have
-    passed. Exits 0 when every file passes and 1 when one fails.
+    passed. Exits 0 when every file passes and 1 when one fails, also by
+    differing in another --runtime.
     """
     from verify.baseline import latency_bounds, read_baseline, with_regressions
-    from verify.benchmark import machine
+    from verify.benchmark.machine import machine
     from verify.judge import judge
     from verify.latency import with_latencies
-    from verify.reference import compute_reference, pictures_in
+    from verify.reference import compute_reference
+    from verify.runtime_agreement import choose_runtimes, compare_runtimes
     from verify.subject import identify
 
-    count, folder = samples
-    if folder and samples_dir:
-        raise UsageError(f"--samples {folder}, --samples-dir {samples_dir}: name one folder")
-    folder = folder or samples_dir
+    count, pictures = _inputs(samples, samples_dir)
     _check_target(target, force=force)
     earlier = read_baseline(baseline) if baseline else None
     named = named_model(model, spec)
     subjects = [identify(path, named, precision, damaged_too=True) for path in files]
     choices = _trial_choices(attacks, marked, message)
     by_hand = _limits_by_hand(subjects, choices, limits)
-    pictures = pictures_in(folder) if folder else []
+    chosen = choose_runtimes(runtimes)
+    agreements: list[Agreement] = []
     verdicts: list[Verdict] = []
     references: dict[Kind, Reference] = {}
     answers: dict[Kind, dict[str, Any]] = {}
-    turns = (count + len(pictures)) * (len(files) + 1)
+    turns = (count + len(pictures)) * (len(files) * (1 + len(chosen)) + 1)
     with output.progress("comparing", total=turns) as advance:
         for subject in subjects:
             kind = subject.model, subject.options
@@ -154,8 +158,12 @@ def command(
                     on_note=lambda note: advance(0, note=note),
                 )
             keep = partial(answers.setdefault(kind, {}).__setitem__, str(subject.path))
-            judged = judge(subject, references[kind], num_threads, advance, keep, by_hand=by_hand)
-            verdicts.append(judged)
+            reference = references[kind]
+            verdicts.append(judge(subject, reference, num_threads, advance, keep, by_hand=by_hand))
+            outputs = answers[kind].get(str(subject.path))
+            agreements += compare_runtimes(
+                *(subject, reference, outputs, chosen), threads=num_threads, on_sample=advance
+            )
     if latency:
         inputs = [references[subject.model, subject.options].inputs[0] for subject in subjects]
         bounds = latency_bounds(verdicts, earlier, baseline_latency)
@@ -167,16 +175,32 @@ def command(
     show_verdicts(output, verdicts)
     for kind, reference in references.items():
         show_messages(output, reference, answers[kind])
-    failed = _conclude(output, verdicts)
+    show_runtimes(output, agreements)
+    failed = _conclude(output, verdicts, agreements)
     if not failed:
         paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))
         output.next_step(f"chunkport benchmark {paths} --checkpoint {source}{spec_again(spec)}")
-    if target is not None:
-        with replacing(target) as temporary:
-            temporary.write_text(json.dumps(output.document(), indent=2), encoding="utf-8")
+    _write(output, target)
     if failed:
         return _FAILED
-    return _MISSING if strict and not all(verdict.complete for verdict in verdicts) else 0
+    complete = all(verdict.complete for verdict in verdicts)
+    ran = all(row.agrees is not None for row in agreements)
+    return _MISSING if strict and not (complete and ran) else 0
+
+
+def _inputs(samples: tuple[int, Path | None], samples_dir: Path | None) -> tuple[int, list[Path]]:
+    """How many samples, and the user's pictures.
+
+    Raises:
+        UsageError: two folders were named, or the one holds no picture.
+    """
+    from verify.reference import pictures_in
+
+    count, folder = samples
+    if folder and samples_dir:
+        raise UsageError(f"--samples {folder}, --samples-dir {samples_dir}: name one folder")
+    folder = folder or samples_dir
+    return count, pictures_in(folder) if folder else []
 
 
 def _check_target(target: Path | None, *, force: bool) -> None:
@@ -191,9 +215,18 @@ def _check_target(target: Path | None, *, force: bool) -> None:
         make_folder(target.parent)
 
 
-def _conclude(output: Output, verdicts: "Sequence[Verdict]") -> bool:
+def _write(output: Output, target: Path | None) -> None:
+    if target is not None:
+        with replacing(target) as temporary:
+            temporary.write_text(json.dumps(output.document(), indent=2), encoding="utf-8")
+
+
+def _conclude(
+    output: Output, verdicts: "Sequence[Verdict]", agreements: "Sequence[Agreement]"
+) -> bool:
     """Say whether all passed; gives whether one failed."""
-    failed = [str(verdict.path) for verdict in verdicts if not verdict.passed]
+    differing = {row.path for row in agreements if row.agrees is False}
+    failed = [str(it.path) for it in verdicts if not it.passed or it.path in differing]
     total = len(verdicts)
     summary = f"FAILED: {', '.join(failed)}" if failed else f"PASSED: {total} of {total} files"
     output.fact("passed", not failed, summary)

@@ -95,7 +95,7 @@ def _checks(
     try:
         session = open_session(subject, threads, reference.inputs[0])
     except (ValueError, RuntimeError) as error:
-        yield _step("loads", _first_line(error))
+        yield _step("loads", first_line(error))
         yield from _all_skipped(reference, "the file did not load", after="loads")
         return
     yield _step("loads", None)
@@ -108,7 +108,7 @@ def _checks(
         outputs = run_on_samples(session, reference.inputs, on_sample)
         again = session.run(reference.inputs[0])
     except (ValueError, RuntimeError) as error:
-        yield _step("runs", _first_line(error))
+        yield _step("runs", first_line(error))
         yield from _all_skipped(reference, "the file did not run", after="runs")
         return
     yield _step("runs", None)
@@ -210,5 +210,6 @@ def _all_skipped(reference: Reference, reason: str, after: str) -> Iterator[Chec
         yield from trial.skipped(reason)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of what a runtime says, the part that says what is wrong."""
     return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

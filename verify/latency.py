@@ -1,12 +1,11 @@
 """What a run of each judged file takes: short, in turn, and again before anyone is blamed."""
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verify.benchmark import interleave
+from verify.benchmark.timing import interleave
 from verify.runtimes.litert import LiteRtSession
 from verify.verdict import Verdict
 
@@ -48,10 +47,9 @@ def measure_latencies(
     }
     least: dict[Path, float] = {}
     for _attempt in range(_ATTEMPTS):
-        times = interleave(runs, _ROUNDS, lambda: None)
-        for path, seconds in times.items():
-            median = statistics.median(seconds) * 1e3
-            least[path] = min(least.get(path, median), median)
+        times = interleave(runs, _ROUNDS)
+        for path, taken in times.items():
+            least[path] = min(least.get(path, taken.p50_ms), taken.p50_ms)
         if all(least[path] <= bound for path, bound in bounds_ms.items()):
             break
     return least
