@@ -21,7 +21,7 @@ from PIL import Image
 
 INDEX = "goldens/index.json"
 PREPROCESSING = "preprocessing.json"
-_CLEAR = 0.1  # of the RMS: a logit that far from 0 says its bit clearly
+_TINY = float(np.finfo(np.float64).tiny)
 _FAILED = 1
 
 Values = NDArray[np.float32]
@@ -165,11 +165,13 @@ def _relative_l2(expected: NDArray[np.float64], found: NDArray[np.float64], _spa
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
-def _clear_bits(expected: NDArray[np.float64], found: NDArray[np.float64], _span: float) -> float:
+def _surest_bit(expected: NDArray[np.float64], found: NDArray[np.float64], _span: float) -> float:
     """The first value says whether there is a message, the others are its bits."""
     logits = expected[1:]
-    clear = np.abs(logits) > _CLEAR * np.sqrt(np.square(logits).mean())
-    return float(np.count_nonzero(clear & ((logits > 0) != (found[1:] > 0))))
+    if np.isnan(found[1:]).any():
+        return math.nan
+    sureness = np.abs(logits) / max(float(np.sqrt(np.square(logits).mean())), _TINY)
+    return float(np.where((logits > 0) != (found[1:] > 0), sureness, 0.0).max())
 
 
 # Of the limits of a model, the ones that can be held on one input at a time.
@@ -179,7 +181,7 @@ METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64], float]
     "worst_psnr_db": _psnr_db,
     "max_difference_of_largest": _of_largest,
     "relative_l2": _relative_l2,
-    "clear_bits_flipped": _clear_bits,
+    "surest_bit_flipped": _surest_bit,
 }
 
 

@@ -1,6 +1,5 @@
 // The golden inputs of this folder, and how far outputs are from those that are expected.
 
-const CLEAR = 0.1; // of the RMS: a logit that far from 0 says its bit clearly
 const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 const sumOf = (values, of) => values.reduce((sum, value) => sum + of(value), 0);
 const square = (value) => value * value;
@@ -19,12 +18,12 @@ const METRICS = {
   relative_l2: (expected, found) =>
     Math.sqrt(sumOf(apart(expected, found), square) / sumOf(expected, square)),
   // The first value says whether there is a message, the others are its bits.
-  clear_bits_flipped: (expected, found) => {
+  surest_bit_flipped: (expected, found) => {
     const [wanted, said] = [expected.slice(1), found.slice(1)];
-    const clear = CLEAR * Math.sqrt(sumOf(wanted, square) / wanted.length);
-    return wanted.filter(
-      (logit, bit) => Math.abs(logit) > clear && logit > 0 !== said[bit] > 0,
-    ).length;
+    if (said.some(Number.isNaN)) return NaN;
+    const rms = Math.sqrt(sumOf(wanted, square) / wanted.length) || Number.MIN_VALUE;
+    const flipped = wanted.filter((logit, bit) => logit > 0 !== said[bit] > 0);
+    return largest(flipped) / rms;
   },
 };
 
