@@ -155,7 +155,7 @@ def _fill(
         )
     outputs = reference.outputs or run_on_samples(session, reference.inputs, on_sample)
     made = goldens.write_goldens(folder / goldens.FOLDER, reference, outputs, request.pictures)
-    document = goldens.index(subject, reference, file, made)
+    document = goldens.index(subject, reference, outputs, file, made)
     contract = preprocessing.picture_contract(spec, reference.contract)
     _write_json(folder / run_goldens.INDEX, document)
     _write_json(

@@ -12,7 +12,7 @@ from chunkport.errors import UsageError
 from chunkport.files import sha256_of
 from chunkport.json_values import without_infinities
 from verify.bundle.pictures import GoldenPicture
-from verify.bundle.run_goldens import METRICS, Row
+from verify.bundle.run_goldens import METRICS, OVER_ALL, Row, joined
 from verify.marked_pictures import write_message
 from verify.metrics import METRICS as DESCRIBED
 from verify.reference import Reference
@@ -22,6 +22,7 @@ from wrappers.spec import ModelSpec, TensorSpec
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
+_TINY = float(np.finfo(np.float64).tiny)
 FOLDER = "goldens"
 SCHEMA_VERSION = 1
 
@@ -52,7 +53,7 @@ class Golden:
 
 
 def portable_limits(spec: ModelSpec, precision: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """The limits that are held on one golden at a time, and the names of those that are not.
+    """The limits that are held for few inputs as for many, and the names of the others.
 
     Raises:
         UsageError: the model has none that can be.
@@ -61,19 +62,36 @@ def portable_limits(spec: ModelSpec, precision: str) -> tuple[list[dict[str, Any
     held = [limit for limit in limits if limit.metric in METRICS]
     if not held:
         raise UsageError(
-            f"model '{spec.name}' has no limit for {precision} that holds for one input; give its "
-            f"spec one of {', '.join(METRICS)}"
+            f"model '{spec.name}' has no limit for {precision} that can be held for few inputs; "
+            f"give its spec one of {', '.join(METRICS)}"
         )
     rows = [
         {
             "metric": limit.metric,
             "bound": limit.bound,
             "sense": limit.sense,
+            "over": "all goldens" if limit.metric in OVER_ALL else "each golden",
             "meaning": DESCRIBED[limit.metric].figure.explanation,
         }
         for limit in held
     ]
     return rows, [limit.metric for limit in limits if limit.metric not in METRICS]
+
+
+def scales_of(reference: Reference, outputs: "Sequence[Arrays]") -> dict[str, float | None]:
+    """What differences are measured in, from all expected outputs together; never 0."""
+    names = [item.name for item in reference.contract.outputs]
+    values = np.stack([joined(item, names) for item in outputs])
+    lowest, highest = reference.spec.output_span
+    bits_rms = None
+    if reference.spec.read_message:
+        bits_rms = max(float(np.sqrt(np.square(values[:, 1:]).mean())), _TINY)
+    return {
+        "span": highest - lowest,
+        "largest": max(float(np.abs(values).max()), _TINY),
+        "norm": max(float(np.sqrt(np.square(values).sum(axis=1).mean())), _TINY),
+        "bits_rms": bits_rms,
+    }
 
 
 def write_pictures(folder: Path, pictures: Sequence[GoldenPicture]) -> list[Path]:
@@ -114,12 +132,15 @@ def write_goldens(
 
 
 def index(
-    subject: Subject, reference: Reference, file: Path, goldens: Sequence[Golden]
+    subject: Subject,
+    reference: Reference,
+    outputs: "Sequence[Arrays]",
+    file: Path,
+    goldens: Sequence[Golden],
 ) -> dict[str, Any]:
     """All that `goldens/index.json` says."""
     limits, left = portable_limits(reference.spec, subject.precision)
     by_network = reference.checkpoint_sha256 is not None
-    lowest, highest = reference.spec.output_span
     values = {
         "schema_version": SCHEMA_VERSION,
         "model": {
@@ -140,10 +161,9 @@ def index(
         },
         "inputs": [_described(item) for item in reference.contract.inputs],
         "outputs": [_described(item) for item in reference.contract.outputs],
-        "span": highest - lowest,
+        "scales": scales_of(reference, outputs),
         "limits": limits,
-        "limits_from": f"the limits of {reference.spec.name} in {subject.precision}, held for "
-        "each golden by itself",
+        "limits_from": f"those of {reference.spec.name} in {subject.precision}",
         "left_to_verify": left,
         "job": job_of(reference),
         "goldens": [vars(golden) for golden in goldens],

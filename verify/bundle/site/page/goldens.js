@@ -6,25 +6,29 @@ const square = (value) => value * value;
 const apart = (expected, found) =>
   Float64Array.from(expected, (value, place) => value - found[place]);
 
-// As run_goldens.py has them: one golden at a time, its outputs side by side.
+// As run_goldens.py has them: the outputs of one golden side by side, and scales of them all.
 const METRICS = {
   max_abs_difference: (expected, found) => largest(apart(expected, found)),
   mean_abs_difference: (expected, found) =>
     sumOf(apart(expected, found), Math.abs) / expected.length,
-  worst_psnr_db: (expected, found, span) =>
+  worst_psnr_db: (expected, found, { span }) =>
     10 * Math.log10(square(span) / (sumOf(apart(expected, found), square) / expected.length)),
-  max_difference_of_largest: (expected, found) =>
-    largest(apart(expected, found)) / largest(expected),
-  relative_l2: (expected, found) =>
-    Math.sqrt(sumOf(apart(expected, found), square) / sumOf(expected, square)),
+  max_difference_of_largest: (expected, found, scales) =>
+    largest(apart(expected, found)) / scales.largest,
+  relative_l2: (expected, found, scales) =>
+    Math.sqrt(sumOf(apart(expected, found), square)) / scales.norm,
   // The first value says whether there is a message, the others are its bits.
-  surest_bit_flipped: (expected, found) => {
+  surest_bit_flipped: (expected, found, scales) => {
     const [wanted, said] = [expected.slice(1), found.slice(1)];
     if (said.some(Number.isNaN)) return NaN;
-    const rms = Math.sqrt(sumOf(wanted, square) / wanted.length) || Number.MIN_VALUE;
     const flipped = wanted.filter((logit, bit) => logit > 0 !== said[bit] > 0);
-    return largest(flipped) / rms;
+    return largest(flipped) / scales.bits_rms;
   },
+};
+// Held for all goldens together, from what each has.
+const OVER_ALL = {
+  mean_abs_difference: (each) => sumOf(each, (value) => value) / each.length,
+  relative_l2: (each) => Math.sqrt(sumOf(each, square) / each.length),
 };
 
 /** Float32 tensors by name, from files of raw little-endian values. */
@@ -44,16 +48,35 @@ export async function readTensors(described, files, readBytes) {
   return found;
 }
 
-/** One {metric, value, sign, bound, passed} for each limit of the index. */
+/** One {metric, value, sign, bound, passed, meaning} for each limit of the index.
+ *
+ * `passed` is null, and there is no bound, where the limit is of all goldens together.
+ */
 export function compare(index, expected, found) {
   const joined = (outputs) =>
     Float64Array.from(index.outputs.flatMap(({ name }) => Array.from(outputs[name])));
   const [wanted, got] = [joined(expected), joined(found)];
-  return index.limits.map(({ metric, bound, sense, meaning }) => {
-    const value = METRICS[metric](wanted, got, index.span);
-    const passed = sense === "at_least" ? value >= bound : value <= bound;
-    return { metric, value, sign: sense === "at_least" ? "≥" : "≤", bound, passed, meaning };
+  return index.limits.map((limit) => {
+    const value = METRICS[limit.metric](wanted, got, index.scales);
+    const { metric, meaning } = limit;
+    return metric in OVER_ALL ? { metric, value, passed: null, meaning } : held(limit, value);
   });
+}
+
+/** The limits of all goldens together, likewise, from the comparisons of each. */
+export function compareAll(index, comparisons) {
+  return index.limits
+    .filter(({ metric }) => metric in OVER_ALL)
+    .map((limit) => {
+      const of = comparisons.filter(({ metric }) => metric === limit.metric);
+      return held(limit, OVER_ALL[limit.metric](of.map(({ value }) => value)));
+    });
+}
+
+function held({ metric, bound, sense, meaning }, value) {
+  const least = sense === "at_least";
+  const passed = least ? value >= bound : value <= bound;
+  return { metric, value, sign: least ? "≥" : "≤", bound, passed, meaning };
 }
 
 /** The tensor made of a picture against the golden one, likewise. */

@@ -4,10 +4,10 @@ import { decode } from "./decoding.js";
 import { readMessages } from "./detector.js";
 import { byId, figure, megabytes, pause } from "./elements.js";
 import { drawPictures } from "./generator.js";
-import { compare, compareTensor, readTensors } from "./goldens.js";
+import { compare, compareAll, compareTensor, readTensors } from "./goldens.js";
 import { tensorOf } from "./preprocessing.js";
 import { open, start, time, webGpuFault } from "./runtime.js";
-import { conclude, say, showGolden, showSpeed, showVerdict } from "./showing.js";
+import { conclude, say, showGolden, showSpeed, showTogether, showVerdict } from "./showing.js";
 
 const began = performance.now();
 
@@ -27,7 +27,7 @@ async function isBundled(bytes, index) {
   return hex.join("") === index.model.sha256;
 }
 
-/** Every golden through `run`: its inputs, outputs and comparisons. */
+/** Every golden through `run`: its inputs, outputs and comparisons; then those of all together. */
 async function runGoldens(index, contract, run, onEach) {
   const results = [];
   for (const golden of index.goldens) {
@@ -42,12 +42,13 @@ async function runGoldens(index, contract, run, onEach) {
     }
     const outputs = await run(inputs);
     checks.push(...compare(index, expected, outputs));
-    const passed = checks.every((check) => check.passed);
+    const passed = checks.every((check) => check.passed !== false);
     results.push({ golden, inputs, outputs, checks, passed });
     onEach(results.at(-1));
     await pause();
   }
-  return results;
+  const together = compareAll(index, results.flatMap(({ checks }) => checks));
+  return { results, together };
 }
 
 /** The same goldens on WebGPU, where there is one. */
@@ -56,8 +57,9 @@ async function tryWebGpu(bytes, index, contract) {
   if (fault) return showSpeed("webgpu", { reason: fault });
   try {
     const run = await open(bytes, index, "webgpu");
-    const results = await runGoldens(index, contract, run, () => {});
-    const missed = results.flatMap(({ checks }) => checks).filter(({ passed }) => !passed);
+    const { results, together } = await runGoldens(index, contract, run, () => {});
+    const all = [...results.flatMap(({ checks }) => checks), ...together];
+    const missed = all.filter(({ passed }) => passed === false);
     const reason = missed.map(({ metric, value }) => `${metric} ${figure(value)}`).join(", ");
     const speed = await time(run, results[0].inputs);
     return showSpeed("webgpu", { speed, passed: missed.length === 0, reason });
@@ -80,10 +82,13 @@ async function main() {
   const run = await open(bytes, index, "wasm");
   say("Running the golden inputs …");
   await pause();
-  const results = await runGoldens(index, contract, run, (each) => showGolden(index, each));
-  showVerdict(index, results, bundled, performance.now() - began);
-  const speed = await time(run, results[0].inputs);
-  showSpeed("wasm", { speed, passed: results.every(({ passed }) => passed) });
+  const onEach = (result) => showGolden(index, result);
+  const { results, together } = await runGoldens(index, contract, run, onEach);
+  showTogether(together);
+  const passed = [...results, ...together].every((item) => item.passed);
+  const took = performance.now() - began;
+  showVerdict(index, { results, passed, bundled, took });
+  showSpeed("wasm", { speed: await time(run, results[0].inputs), passed });
   if (index.job?.does === "draw-pictures") await drawPictures(byId("job"), index, run);
   if (index.job?.does === "read-messages") readMessages(byId("job"), index, contract, run);
   await tryWebGpu(bytes, index, contract);

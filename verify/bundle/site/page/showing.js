@@ -25,16 +25,17 @@ export function conclude(passed, title) {
 }
 
 /** The verdict on all goldens and on the file; `bundled` is null where that cannot be told. */
-export function showVerdict(index, results, bundled, took) {
-  const right = results.filter(({ passed }) => passed).length;
-  conclude(right === results.length && bundled !== false, index.model.file);
+export function showVerdict(index, { results, passed, bundled, took }) {
+  const right = results.filter((result) => result.passed).length;
+  conclude(passed && bundled !== false, index.model.file);
   const by =
     index.expected.by === "pytorch"
       ? "PyTorch computed"
       : "LiteRT computed where the bundle was made";
   const goldens = `${right} of ${results.length} golden inputs`;
   const other = bundled === false ? "The model file is not the one that was bundled. " : "";
-  say(`${other}${goldens} give here what ${by}, within the limits.`);
+  const rest = right === results.length && !passed ? " All together they miss one." : "";
+  say(`${other}${goldens} give here what ${by}, within the limits.${rest}`);
   byId("integrity").textContent = INTEGRITY.get(bundled);
   byId("took-to-verdict").textContent = milliseconds(Math.round(took));
 }
@@ -46,20 +47,33 @@ export function showGolden(index, { golden, outputs, checks, passed }) {
     "th", { scope: "row" },
     mark(passed), ` ${golden.title}`, element("span", { class: "words" }, words),
   );
-  const list = element("dl", { class: "checks" });
-  for (const { metric, value, sign, bound, passed: held, meaning } of checks) {
-    const limit = element("span", {}, `${sign} ${figure(bound)}`);
-    list.append(
-      element("dt", { title: meaning }, metric.replaceAll("_", " ")),
-      element("dd", { class: held ? "" : "fail" }, `${figure(value)} `, limit),
-    );
-  }
   byId("goldens-rows").append(
     element(
       "tr", { class: passed ? "" : "failed" },
-      name, element("td", {}, ...seen(index, golden, outputs)), element("td", {}, list),
+      name, element("td", {}, ...seen(index, golden, outputs)), element("td", {}, listed(checks)),
     ),
   );
+}
+
+/** The last row: what is held for all goldens together. */
+export function showTogether(checks) {
+  if (!checks.length) return;
+  const passed = checks.every((check) => check.passed);
+  const name = element("th", { scope: "row" }, mark(passed), " all together");
+  const cells = [name, element("td"), element("td", {}, listed(checks))];
+  byId("goldens-rows").append(element("tr", { class: passed ? "" : "failed" }, ...cells));
+}
+
+function listed(checks) {
+  const list = element("dl", { class: "checks" });
+  for (const { metric, value, sign, bound, passed, meaning } of checks) {
+    const limit = element("span", {}, bound === undefined ? "" : `${sign} ${figure(bound)}`);
+    list.append(
+      element("dt", { title: meaning }, metric.replaceAll("_", " ")),
+      element("dd", { class: passed === false ? "fail" : "" }, `${figure(value)} `, limit),
+    );
+  }
+  return list;
 }
 
 /** The picture that went in or was to come out, the one that came, and the message. */
