@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _SCRIPT = "run_goldens.py"
+_LEFT_OUT = "the bundle was made without one"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def write_bundle(
     session = _opened(request.subject.path)
     with _staged(target) as staged:
         document, contract = _fill(request, session, staged, on_sample)
-        no_page = litert_js.fault_of(request.subject, contract) if request.page else "--no-page"
+        no_page = litert_js.fault_of(request.subject, contract) if request.page else _LEFT_OUT
         version = None
         if no_page is None:
             version = litert_js.copy_litert_js(staged / litert_js.FOLDER)

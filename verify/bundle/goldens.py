@@ -12,6 +12,7 @@ from chunkport.errors import UsageError
 from chunkport.files import sha256_of
 from chunkport.json_values import without_infinities
 from verify.bundle.pictures import GoldenPicture
+from verify.bundle.preprocessing import takes_known_pictures
 from verify.bundle.run_goldens import METRICS, OVER_ALL, Row, joined
 from verify.marked_pictures import write_message
 from verify.metrics import METRICS as DESCRIBED
@@ -78,19 +79,16 @@ def portable_limits(spec: ModelSpec, precision: str) -> tuple[list[dict[str, Any
     return rows, [limit.metric for limit in limits if limit.metric not in METRICS]
 
 
-def scales_of(reference: Reference, outputs: "Sequence[Arrays]") -> dict[str, float | None]:
+def scales_of(reference: Reference, outputs: "Sequence[Arrays]") -> dict[str, float]:
     """What differences are measured in, from all expected outputs together; never 0."""
     names = [item.name for item in reference.contract.outputs]
     values = np.stack([joined(item, names) for item in outputs])
     lowest, highest = reference.spec.output_span
-    bits_rms = None
-    if reference.spec.read_message:
-        bits_rms = max(float(np.sqrt(np.square(values[:, 1:]).mean())), _TINY)
     return {
         "span": highest - lowest,
         "largest": max(float(np.abs(values).max()), _TINY),
         "norm": max(float(np.sqrt(np.square(values).sum(axis=1).mean())), _TINY),
-        "bits_rms": bits_rms,
+        "bits_rms": max(float(np.sqrt(np.square(values[:, 1:]).mean())), _TINY),
     }
 
 
@@ -175,7 +173,7 @@ def index(
 def job_of(reference: Reference) -> dict[str, Any] | None:
     """What the page can do with the model: draw pictures, read messages, or None."""
     inputs, outputs = reference.contract.inputs, reference.contract.outputs
-    if reference.spec.read_message is not None:
+    if reference.spec.read_message is not None and takes_known_pictures(reference.spec):
         nbits = sum(item.shape[-1] for item in outputs) - 1
         return {"does": "read-messages", "nbits": nbits}
     if len(inputs) == 1 and inputs[0].layout == "features" and _is_picture(outputs[0]):
@@ -191,7 +189,9 @@ def with_measured(document: dict[str, Any], rows: Sequence[Row]) -> dict[str, An
     for row in rows:
         if row.value is not None:
             measured.setdefault(row.golden, {})[row.check] = row.value
-    goldens = [{**golden, "measured": measured[golden["name"]]} for golden in document["goldens"]]
+    goldens = [
+        {**golden, "measured": measured.get(golden["name"], {})} for golden in document["goldens"]
+    ]
     found: dict[str, Any] = without_infinities({**document, "goldens": goldens})
     return found
 

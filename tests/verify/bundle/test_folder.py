@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from PIL import Image
 from chunkport.errors import UsageError
 from convert.card import read_card
 from networks.gan import Generator
-from verify.bundle.folder import Bundle, refuse_to_overwrite
+from verify.bundle.folder import Bundle, BundleRequest, refuse_to_overwrite, write_bundle
 from verify.runtimes import programs
+from verify.subject import identify
 
 pytestmark = pytest.mark.integration
 
@@ -88,6 +90,33 @@ def test_without_a_checkpoint_it_says_whose_outputs_are_expected(
     expected = _index(bundle.folder)["expected"]
     assert expected["by"] == "litert"
     assert "not that the conversion was right" in (bundle.folder / "README.md").read_text()
+
+
+def test_a_model_of_ones_own_needs_one_limit_that_few_inputs_can_hold(
+    generator_tflites: dict[str, Path], generator_checkpoint: Path, tmp_path: Path
+) -> None:
+    spec = tmp_path / "mine.py"
+    lines = [
+        "from dataclasses import replace",
+        "from wrappers.gan_generator import SPEC as GAN",
+        "from wrappers.spec import at_least, at_most",
+        "ONE = replace(GAN, limits={'fp32': (at_most('mean_abs_difference', 1e-6),)})",
+        "NONE = replace(GAN, limits={'fp32': (at_least('ssim', 0.9),)})",
+    ]
+    spec.write_text("\n".join(lines))
+    subject = identify(generator_tflites["fp32"])
+    card = subject.card
+    assert card is not None
+
+    def make(name: str) -> Bundle:
+        mine = replace(subject, model=f"{spec}:{name}")
+        request = BundleRequest(mine, card, generator_checkpoint, 2, 0, [], page=False)
+        return write_bundle(request, tmp_path / name, force=False, on_sample=lambda: None)
+
+    assert [row.check for row in make("ONE").rows] == ["sha256", "mean_abs_difference"]
+    with pytest.raises(UsageError, match="no limit for fp32 that can be held for few inputs"):
+        make("NONE")
+    assert not (tmp_path / "NONE").exists()
 
 
 def test_without_a_page_nothing_of_litert_js_is_needed(

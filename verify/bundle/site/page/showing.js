@@ -88,7 +88,7 @@ function seen(index, golden, outputs) {
     canvas.getContext("2d").putImageData(imageData(outputs[name], shape, index.job), 0, 0);
     pictures.append(canvas);
   }
-  if (!golden.message) return [pictures];
+  if (index.job?.does !== "read-messages") return [pictures];
   const { hex } = messageOf(index, outputs);
   const shown = hex.length > HEX_SHOWN ? `${hex.slice(0, HEX_SHOWN)}…` : hex;
   return [pictures, element("code", { class: "words" }, shown)];
