@@ -16,6 +16,7 @@ from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_
 from scripts._output import Output
 from scripts._runtimes import runtime_option, show_runtimes
 from scripts._verdicts import show_messages, show_verdicts
+from scripts._worst import DrawnPictures
 
 if TYPE_CHECKING:
     from verify.reference import Reference
@@ -93,6 +94,7 @@ def _read_samples(
     help="Also write the verdict as JSON, as for --baseline.",
 )
 @click.option("--force", is_flag=True, help="Replace an --output that is already there.")
+@click.option("--worst", type=FOLDER, help="Where to draw a generator's worst pictures.")
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
 def command(
     output: Output,
@@ -115,6 +117,7 @@ def command(
     baseline_latency: float,
     target: Path | None,
     force: bool,
+    worst: Path | None,
     strict: bool,
 ) -> int:
     """Compare FILES with the PyTorch network on the original weights, on seeded samples.
@@ -145,6 +148,7 @@ def command(
     verdicts: list[Verdict] = []
     references: dict[Kind, Reference] = {}
     answers: dict[Kind, dict[str, Any]] = {}
+    drawn = DrawnPictures()
     turns = (count + len(pictures)) * (len(files) * (1 + len(chosen)) + 1)
     with output.progress("comparing", total=turns) as advance:
         for subject in subjects:
@@ -156,10 +160,12 @@ def command(
                     pictures=pictures,
                     trials=choices,
                     on_note=lambda note: advance(0, note=note),
+                    on_drawn=drawn.keep,
                 )
             keep = partial(answers.setdefault(kind, {}).__setitem__, str(subject.path))
             reference = references[kind]
             verdicts.append(judge(subject, reference, num_threads, advance, keep, by_hand=by_hand))
+            drawn.name(subject, reference)
             outputs = answers[kind].get(str(subject.path))
             agreements += compare_runtimes(
                 *(subject, reference, outputs, chosen), threads=num_threads, on_sample=advance
@@ -175,17 +181,17 @@ def command(
     show_verdicts(output, verdicts)
     for kind, reference in references.items():
         show_messages(output, reference, answers[kind])
+    drawn.write_worst(output, worst, references.values())
     show_runtimes(output, agreements)
     failed = _conclude(output, verdicts, agreements)
     if not failed:
         paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))
         output.next_step(f"chunkport benchmark {paths} --checkpoint {source}{spec_again(spec)}")
     _write(output, target)
-    if failed:
-        return _FAILED
-    complete = all(verdict.complete for verdict in verdicts)
-    ran = all(row.agrees is not None for row in agreements)
-    return _MISSING if strict and not (complete and ran) else 0
+    complete = all(verdict.complete for verdict in verdicts) and all(
+        row.agrees is not None for row in agreements
+    )
+    return _FAILED if failed else _MISSING if strict and not complete else 0
 
 
 def _inputs(samples: tuple[int, Path | None], samples_dir: Path | None) -> tuple[int, list[Path]]:
