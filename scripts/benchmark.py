@@ -75,10 +75,10 @@ def command(
     from verify.reference import compute_reference
     from verify.report import labels_of
 
-    model, options = _what_they_are(files, spec)
     wanted = [*(plot_paths(plots) if plots else ()), *([target] if target else ())]
     if not force and (there := [str(path) for path in wanted if path.exists()]):
         raise UsageError(f"{', '.join(there)}: already there; add --force to replace")
+    model, options = _what_they_are(files, spec)
     counts = sorted(set(threads or (1, cores())))
     reference = compute_reference(model, checkpoint, samples, seed=0, options=options)
     original = Original(model, checkpoint, reference.inputs[0], options)
