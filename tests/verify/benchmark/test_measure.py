@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from verify.benchmark.as_json import form_rows, sgemm_rows, timing_rows
-from verify.benchmark.contenders import EAGER, LITERT, Contender, Original, contender_of
+from verify.benchmark.contenders import EAGER, Contender, Original, contender_of, in_runtime
 from verify.benchmark.machine import SGEMM_FLOP
 from verify.benchmark.measure import Benchmark, Form, Measured, measure
 from verify.benchmark.memory import Footprint
 from verify.benchmark.timing import Times
 from verify.reference import compute_reference
+from verify.runtimes import LITERT, find_runtime
 from verify.weight_map import weights_by_module
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def benchmark(
     hand_made: "type[HandMade]",
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Benchmark:
-    """PyTorch, three files of ours, one that does not run and one that could not be made."""
+    """PyTorch, three files, one that does not run, one run elsewhere and one never made."""
     broken = hand_made(
         {"x": (1, 5), "w": np.ones((3, 4), np.float32), "y": (1, 3)},  # 5 values for rows of 4
         [("FULLY_CONNECTED", ["x", "w"], "y")],
@@ -39,6 +40,7 @@ def benchmark(
         [
             *(contender_of(path) for path in generator_tflites.values()),
             Contender("broken", LITERT, "fp32", "plain", broken),
+            in_runtime(contender_of(generator_tflites["fp32"]), find_runtime("litert-builtin")),
             Contender("never made", LITERT, "int8-dynamic", "plain", reason="it was refused"),
         ],
         reference,
@@ -51,8 +53,8 @@ def benchmark(
 @pytest.mark.integration
 def test_every_contender_has_a_row_for_each_number_of_threads(benchmark: Benchmark) -> None:
     rows = timing_rows(benchmark)
-    assert len(rows) == 2 * 6
-    assert [row["num_threads"] for row in rows] == [1] * 6 + [2] * 6
+    assert len(rows) == 2 * 7
+    assert [row["num_threads"] for row in rows] == [1] * 7 + [2] * 7
     for row in rows:
         if row["name"] in {"broken", "never made"}:
             assert row["latency_p50_ms"] is None
@@ -89,6 +91,9 @@ def test_a_form_tells_of_its_ops_and_bytes(
 ) -> None:
     forms = {form["name"]: form for form in form_rows(benchmark)}
     assert forms["PyTorch eager"]["ops"] is None
+    elsewhere = forms["gan_generator_128_fp32 in litert-builtin"]
+    assert (elsewhere["runtime"], elsewhere["ops_on_xnnpack"]) == ("litert-builtin", None)
+    assert elsewhere["gflop"] == forms["gan_generator_128_fp32.tflite"]["gflop"]
     assert forms["broken"]["bytes_by_op_kind"] == {"FULLY_CONNECTED": 48}
     for path in generator_tflites.values():
         form = forms[path.name]
