@@ -125,8 +125,7 @@ def measure(
         reference: PyTorch's answers, for the fidelity.
         threads: the numbers of them that are tried.
         rounds: turns that each gets at each number of threads.
-        on_turn: told after every turn; one for each, and for sgemm, in each
-            round at each number of threads.
+        on_turn: told after every turn of each, and of sgemm, at each number of threads.
         on_form: told after every contender's memory; there is one more than contenders.
         with_memory: whether that is measured too.
     """
@@ -204,7 +203,7 @@ def _rows(
         plain = {
             item.precision: taken.p50_ms
             for (item, used), taken in times.items()
-            if item and item.variant == "plain" and used == count
+            if item and (item.variant, item.runtime) == ("plain", LITERT) and used == count
         }
         for form in forms:
             item = form.contender

@@ -11,7 +11,7 @@ TimeRuns: TypeAlias = Callable[[int], Sequence[float]]  # so many runs to the se
 _WARM_UPS = 2  # runs per turn that fill the caches again
 _TURN_SECONDS = 0.05  # of timed runs per turn, within these bounds on their number
 _FEWEST, _MOST = 3, 20
-_TICK_SECONDS = 1e-6  # a browser's clock may stand still during a short run
+_TICK_SECONDS = 1e-6  # a short run takes at least this, though a browser's clock stand still
 _PAUSE_SECONDS = 0.005  # lets the threads of the one before go to sleep
 
 
@@ -84,9 +84,9 @@ def take_turns(
     for _ in range(rounds):
         for item in order:
             time.sleep(_PAUSE_SECONDS)
-            fastest = max(min(timers[item](_WARM_UPS)), _TICK_SECONDS)
+            fastest = min(_ticked(timers[item](_WARM_UPS)))
             count = min(max(round(_TURN_SECONDS / fastest), _FEWEST), _MOST)
-            turns[item].append(tuple(timers[item](count)))
+            turns[item].append(_ticked(timers[item](count)))
             on_turn()
         order.append(order.pop(0))
     return {item: Times(tuple(taken)) for item, taken in turns.items()}
@@ -99,6 +99,10 @@ def by_our_clock(run: Callable[[], object]) -> TimeRuns:
         return [_seconds(run) for _ in range(runs)]
 
     return time_runs
+
+
+def _ticked(seconds: Sequence[float]) -> tuple[float, ...]:
+    return tuple(max(taken, _TICK_SECONDS) for taken in seconds)
 
 
 def _seconds(run: Callable[[], object]) -> float:
