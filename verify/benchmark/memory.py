@@ -114,10 +114,14 @@ def _network_use(item: "Contender", original: "Original", threads: int) -> Memor
     PyTorch's weights are there before too, and are added: how a checkpoint is read is not what
     is asked here.
     """
+    import torch  # noqa: F401 - its import is not the model's memory
+
     from verify.benchmark.contenders import opened
 
     spec = original.spec()
     if item.path is not None:
+        import onnxruntime  # noqa: F401 - likewise
+
         return _use(lambda: opened(item, original, threads), [item.path])
     network = spec.open_network(original.checkpoint)
     spec.reference(network, original.inputs)
