@@ -66,9 +66,9 @@ def command(
 
     Speeds are ratios of median latencies; above 1 is faster. "plain" is the conversion that one
     gets without our rewrites. "spread" is how far rounds of the same work were apart: that is the
-    machine's noise. GFLOP/s are those of the fastest run, and sgemm the machine's own product of
-    matrices. What cannot run is a row with its reason. Every number of threads holds each model in
-    memory once more.
+    machine's noise. GFLOP/s are those of the fastest run, and sgemm is PyTorch's product of
+    matrices; int8, and kernels with wider instructions than PyTorch's, can exceed it. What cannot
+    run is a row with its reason. Every number of threads holds each model in memory once more.
     """
     from chunkport.files import replacing
     from verify.benchmark.alternatives import network_in_onnx_runtime, plain_conversions

@@ -61,7 +61,7 @@ class Measured:
         speed_vs_pytorch: PyTorch's median latency over this one's, at these threads.
         speed_vs_plain: likewise, that of the conversion without rewrites in the same precision.
         gflop_per_s: its arithmetic over its fastest run, which other work delays least.
-        share_of_sgemm: that over the speed of the machine's matrix product, its fastest too.
+        share_of_sgemm: that over the speed of PyTorch's matrix product, of its fastest run too.
         reason: why it cannot run.
     """
 
