@@ -27,6 +27,7 @@ COMMANDS = {
     "extract-detector-weights": "scripts.extract_detector_weights",
     "convert": "scripts.convert",
     "verify": "scripts.verify",
+    "audit": "scripts.audit",
     "benchmark": "scripts.benchmark",
     "report": "scripts.report",
     "embed-watermark": "scripts.embed_watermark",

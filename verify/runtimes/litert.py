@@ -28,7 +28,7 @@ class LiteRtSession:
             raise MissingDependencyError(
                 "ai-edge-litert is not installed; pip install ai-edge-litert"
             ) from error
-        with _native_stderr_hidden():
+        with native_stderr_hidden():
             self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
             self._interpreter.allocate_tensors()
         names = self._interpreter.get_signature_list()
@@ -79,13 +79,13 @@ def wholly_on_xnnpack(path: Path) -> bool:
         raise MissingDependencyError(
             "ai-edge-litert is not installed; pip install ai-edge-litert"
         ) from error
-    with _native_stderr_hidden():
+    with native_stderr_hidden():
         compiled = CompiledModel.from_file(str(path), hardware_accel=HardwareAccelerator.CPU)
         return bool(compiled.is_fully_accelerated())
 
 
 @contextmanager
-def _native_stderr_hidden() -> Iterator[None]:
+def native_stderr_hidden() -> Iterator[None]:
     """The runtime announces its delegate there, once per process; its errors are raised."""
     sys.stderr.flush()
     saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
