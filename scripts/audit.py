@@ -18,7 +18,7 @@ _FAILED = 1
 _MISSING = 3
 _SEVERITIES = {"blocks": "BLOCKS", "wrong": "WRONG", "slow": "slow"}
 _FINDINGS = (
-    Column("severity", "", lambda severity: _SEVERITIES[severity]),
+    Column("severity", "severity", lambda severity: _SEVERITIES[severity]),
     Column("kind", "risk"),
     Column("op", "op"),
     Column("count", "ops", right=True),
@@ -26,6 +26,9 @@ _FINDINGS = (
     Column("value", "value", number, right=True),
     Column("limit", "limit", number, right=True),
     Column("sample", "sample", lambda sample: "-" if sample is None else str(sample), right=True),
+)
+_WORDS = (
+    Column("kind", "risk"),
     Column("explanation", "in plain words"),
     Column("rewrite", "exact rewrite"),
 )
@@ -105,6 +108,8 @@ def _show(output: Output, audit: "RiskAudit") -> None:
     ]
     title = f"{audit.path}  {audit.inputs}"
     output.table(None, title if rows else f"{title}: nothing found", _FINDINGS, rows)
+    if rows:
+        output.table(None, "what that means, of the worst op of each", _WORDS, rows)
     for place, checks in audit.float16.items():
         show_checks(output, None, f"what the outputs are worth {place}", checks)
     output.table(None, "parts of the audit", _PARTS, [vars(part) for part in audit.parts])

@@ -26,7 +26,7 @@ _REFUSED = re.compile(
     r"Following operations are not supported by GPU delegate:\n(.*?)^\d+ operations will run",
     re.DOTALL | re.MULTILINE,
 )
-_ADAPTER = re.compile(r"Selected adapter: ([^,\n]+)")
+_ADAPTER = re.compile(r"Selected adapter: (.+?), arch=")
 _NO_ADAPTER = "No adapters found"
 _ADVICE = (
     "there is no Vulkan driver that it can use; Mesa's lavapipe (mesa-vulkan-drivers 25 or newer) "
