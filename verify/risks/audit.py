@@ -10,7 +10,8 @@ import numpy as np
 
 from chunkport.errors import BadInputError
 from convert.card import Card, read_card
-from verify.judge import measure
+from verify.judge import first_line, measure
+from verify.limits import limits_for
 from verify.reference import compute_reference
 from verify.risks.analyzer import ask_analyzer
 from verify.risks.delegate import DelegateRun, run_on_delegate
@@ -86,7 +87,7 @@ def audit_file(
     try:
         findings += check_values(path, ops, subject.inputs)
     except _FAULTS as error:
-        parts.append(Part("values on samples", ran=False, note=_first_line(error)))
+        parts.append(Part("values on samples", ran=False, note=first_line(error)))
     else:
         parts.append(Part("values on samples", ran=True, note=subject.words))
     float16: dict[str, tuple[Check, ...]] = {}
@@ -123,17 +124,17 @@ def _subject(
             )
             words = f"{samples} random inputs from N(0, 1), because {why}: real ones may be larger"
             inputs = _random(run, samples, seed)
-            expected = [run.on(item) for item in inputs]
+            expected = [run.run(item) for item in inputs]
             return _Subject(words, inputs, expected, None, None, "fp16")
         options = BuildOptions.from_json(card.options)
         spec, contract = find_spec(name, options), Contract.from_json(card.contract)
         inputs = spec.make_samples(contract, samples, seed)
         words = f"{samples} samples of '{spec.name}', seed {seed}"
         if checkpoint is None:
-            expected = [run.on(item) for item in inputs]
+            expected = [run.run(item) for item in inputs]
             return _Subject(words, inputs, expected, spec, contract, "fp16")
     except (*_FAULTS, TypeError, KeyError) as error:
-        raise BadInputError(f"{path}: does not run on the CPU: {_first_line(error)}") from error
+        raise BadInputError(f"{path}: does not run on the CPU: {first_line(error)}") from error
     reference = compute_reference(name, checkpoint, samples, seed, options=options)
     return _Subject(
         words, reference.inputs, reference.outputs, spec, reference.contract, _precision(card)
@@ -147,11 +148,14 @@ def _precision(card: Card) -> str:
 
 def _random(run: PlainRun, samples: int, seed: int) -> "list[Arrays]":
     rng = np.random.default_rng(seed)
+    types = run.input_types()
     return [
-        {name: rng.standard_normal(shape).astype(dtype) for name, (shape, dtype) in
-         run.input_details().items()}
+        {
+            name: rng.standard_normal(shape).astype(types[name])
+            for name, shape in run.input_shapes().items()
+        }
         for _ in range(samples)
-    ]  # fmt: skip
+    ]
 
 
 def _rounded(path: Path, inputs: "Sequence[Arrays]") -> "tuple[Part, list[Arrays] | None]":
@@ -161,9 +165,9 @@ def _rounded(path: Path, inputs: "Sequence[Arrays]") -> "tuple[Part, list[Arrays
         try:
             write_half_model(path, copy)
             run = PlainRun(copy, keep_all=False)
-            outputs: list[Arrays] = [run.on(item) for item in inputs]
+            outputs: list[Arrays] = [run.run(item) for item in inputs]
         except _FAULTS as error:
-            return Part(name, ran=False, note=_first_line(error)), None
+            return Part(name, ran=False, note=first_line(error)), None
     note = "every stored value and weight; within an op sums stay in float32"
     return Part(name, ran=True, note=note), outputs
 
@@ -186,7 +190,7 @@ def _on_delegate(
         yield Part(name("float32"), bool(refusals), first.reason), refusals, None
         return
     exact = PlainRun(path, keep_all=False)
-    own = [exact.on(item) for item in inputs]
+    own = [exact.run(item) for item in inputs]
     error = _relative_l2(own, first.outputs)
     wrong = [] if error <= _SAME else [_wrong(error)]
     note = f"computed by {first.adapter}; {error:.2g} from the CPU's outputs"
@@ -231,7 +235,7 @@ def _worth(subject: _Subject, outputs: "Sequence[Arrays]") -> Iterator[Check]:
     with np.errstate(all="ignore"):  # infinities are what is looked for
         yield from measure(
             subject.spec,
-            subject.precision,
+            limits_for(subject.spec, subject.precision),
             subject.contract,
             subject.expected[: len(outputs)],
             outputs,
@@ -257,7 +261,3 @@ def _failed(place: str, checks: Sequence[Check]) -> Iterator[Finding]:
                 "float16_verdict", "wrong", "", "", None, words, value=check.value,
                 limit=check.limit,
             )  # fmt: skip
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

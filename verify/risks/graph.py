@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
 from convert.tflite import dtype_of, op_kind, read_flatbuffer
+from verify.weight_map import module_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,8 @@ class Tensor:
     @property
     def module(self) -> str | None:
         """The wrapper's module that it belongs to, as named_modules() has it."""
-        return module_in(self.name)
+        path = module_path(self.name)
+        return ".".join(path) if path else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,19 +89,6 @@ def read_ops(path: Path) -> list[Op]:
         ]
     except (IndexError, TypeError, AttributeError, ValueError) as error:
         raise BadInputError(f"{path}: is damaged ({error}); convert it again") from error
-
-
-def module_in(name: str) -> str | None:
-    """The module path in a tensor's name.
-
-    The converter writes the classes and attributes on the way, as in
-    "wrappers.a.Outer/torch.nn.modules.linear.Linear_head;", one way per fused op.
-    """
-    for way in name.split(";"):
-        attributes = [step.rpartition(".")[2].partition("_")[2] for step in way.split("/")[1:]]
-        if any(attributes):
-            return ".".join(filter(None, attributes))
-    return None
 
 
 def _tensor(model: Any, index: int, tensor: Any) -> Tensor:

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verify.risks.graph import Tensor
+from verify.runtimes.interpreter import InterpreterSession
 from verify.runtimes.litert import native_stderr_hidden
 
 if TYPE_CHECKING:
-    from wrappers.spec import Arrays
+    from verify.risks.graph import Tensor
+
+_THREADS = 2
 
 
-class PlainRun:
+class PlainRun(InterpreterSession):
     """The LiteRT interpreter without delegates, keeping the values of every tensor.
 
     Raises:
@@ -23,37 +25,23 @@ class PlainRun:
     def __init__(self, path: Path, *, keep_all: bool = True) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        with native_stderr_hidden():
-            self._interpreter = Interpreter(
+        def load() -> Any:
+            return Interpreter(
                 model_path=str(path),
-                num_threads=2,
+                num_threads=_THREADS,
                 experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
                 experimental_preserve_all_tensors=keep_all,
             )
-            self._interpreter.allocate_tensors()
-        names = self._interpreter.get_signature_list()
-        signature = self._interpreter.get_signature_runner(next(iter(names)) if names else None)
-        self._inputs: dict[str, dict[str, Any]] = signature.get_input_details()
-        self._outputs: dict[str, dict[str, Any]] = signature.get_output_details()
 
-    def input_details(self) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
-        """Shape and dtype of each input, by name."""
-        return {
-            name: (tuple(map(int, detail["shape"])), detail["dtype"])
-            for name, detail in self._inputs.items()
-        }
+        with native_stderr_hidden():
+            super().__init__(load)
 
-    def on(self, inputs: "Arrays") -> dict[str, NDArray[np.float32]]:
-        """Run on inputs by name; gives outputs by name."""
-        for name, detail in self._inputs.items():
-            self._interpreter.set_tensor(detail["index"], inputs[name])
-        self._interpreter.invoke()
-        return {
-            name: self._interpreter.get_tensor(detail["index"])
-            for name, detail in self._outputs.items()
-        }
+    def input_types(self) -> dict[str, type[np.generic]]:
+        """The dtype of each input, by name."""
+        types = {item["index"]: item["dtype"] for item in self._interpreter.get_input_details()}
+        return {name: types[index] for name, (index, _) in self._inputs.items()}
 
-    def values(self, tensor: Tensor) -> NDArray[Any]:
+    def values(self, tensor: "Tensor") -> NDArray[Any]:
         """The values that a tensor had in the last run."""
         found: NDArray[Any] = self._interpreter.get_tensor(tensor.index)
         return found

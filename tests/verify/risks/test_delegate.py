@@ -40,5 +40,5 @@ def test_with_a_driver_it_answers_as_the_cpu_does(generator_tflites: dict[str, P
     assert run.refused == ()
     assert run.outputs is not None
     np.testing.assert_allclose(
-        run.outputs[0]["image"], PlainRun(path).on(latent)["image"], atol=1e-5
+        run.outputs[0]["image"], PlainRun(path).run(latent)["image"], atol=1e-5
     )

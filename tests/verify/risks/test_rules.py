@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verify.risks.graph import Op, Tensor, module_in
+from verify.risks.graph import Op, Tensor
 from verify.risks.rules import check_ops
 
 _F32 = np.float32
@@ -74,16 +74,3 @@ def test_a_finding_names_the_op_its_module_and_the_way_out() -> None:
     assert (found.op, found.module, found.severity) == ("#3 BROADCAST_TO", "head", "blocks")
     assert "issue 9191" in found.explanation
     assert "leave the size 1" in found.rewrite
-
-
-@pytest.mark.parametrize(
-    ("name", "module"),
-    [
-        ("a.Net/b.Body_encoder/torch.nn.modules.linear.Linear_0;", "encoder.0"),
-        ("serving_default_image:0", None),
-        ("a.Net;a.Net/b.Body_encoder;", "encoder"),
-        ("a.Net/b.Body_pw_conv1;", "pw_conv1"),
-    ],
-)
-def test_modules_are_read_off_names(name: str, module: str | None) -> None:
-    assert module_in(name) == module
