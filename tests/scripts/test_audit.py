@@ -55,7 +55,7 @@ def test_a_trained_detector_loses_bits_on_a_gpu_until_it_is_built_for_one(
     assert file["findings"] == []
     (checks,) = file["float16"].values()
     worth = {check["name"]: check["value"] for check in checks}
-    assert worth["clear_bits_flipped"] == 0
+    assert worth["relative_l2"] < 0.002
     ended = run_here("verify", built, "--checkpoint", SAMPLE, "--samples", "4")
     assert ended.returncode == 0, ended.stdout
 
