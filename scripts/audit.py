@@ -93,10 +93,21 @@ def command(
     )
     output.fact("passed", not failed, summary)
     if failed:
-        source = shlex.quote(str(checkpoint)) if checkpoint else "CHECKPOINT"
-        output.next_step(f"chunkport convert {source} --target gpu{spec_again(spec)}")
+        _suggest(output, Path(failed[0]), checkpoint, spec)
         return _FAILED
     return _MISSING if strict and not all(audit.complete for audit in audits) else 0
+
+
+def _suggest(output: Output, path: Path, checkpoint: Path | None, spec: str | None) -> None:
+    """The conversion for GPUs, where the file is none of it yet."""
+    from convert.card import read_card
+
+    card = read_card(path)
+    if card is None or card.options.get("target"):
+        return
+    source = shlex.quote(str(checkpoint)) if checkpoint else "CHECKPOINT"
+    model = spec_again(spec) or f" --model {card.model}"
+    output.next_step(f"chunkport convert {source}{model} --target gpu")
 
 
 def _show(output: Output, audit: "RiskAudit") -> None:

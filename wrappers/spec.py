@@ -35,7 +35,7 @@ class BuildOptions:
             them to `image_size` by itself.
         split_outputs: one output per meaning in place of one with all.
         model_card: text of a card that describes another network of the same family.
-        target: "gpu" for the form that a phone's GPU computes rightly in float16; slower on CPUs.
+        target: "gpu" for the form that a phone's GPU computes rightly in float16.
     """
 
     layout: Literal["nchw", "nhwc"] | None = None

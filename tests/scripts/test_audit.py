@@ -43,7 +43,7 @@ def test_a_trained_detector_loses_bits_on_a_gpu_until_it_is_built_for_one(
     stem = "tinyseal_detector_128"
     ended = run_here("audit", tmp_path / f"{stem}_fp32.tflite", "--no-delegate")
     assert ended.returncode == 1
-    assert "Next: chunkport convert CHECKPOINT --target gpu" in ended.stdout
+    assert "Next: chunkport convert CHECKPOINT --model tinyseal --target gpu" in ended.stdout
     assert "detector.head.norm" in ended.stdout
     said = " ".join(ended.stdout.split())  # the table breaks lines
     assert "sum of squares over 192 terms" in said

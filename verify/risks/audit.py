@@ -168,7 +168,9 @@ def _rounded(path: Path, inputs: "Sequence[Arrays]") -> "tuple[Part, list[Arrays
             outputs: list[Arrays] = [run.run(item) for item in inputs]
         except _FAULTS as error:
             return Part(name, ran=False, note=first_line(error)), None
-    note = "every stored value and weight; within an op sums stay in float32"
+    note = (
+        "every stored value and weight; within an op a GPU may lose more, up to four times so far"
+    )
     return Part(name, ran=True, note=note), outputs
 
 

@@ -1,4 +1,8 @@
-"""What the values of each tensor are on samples, held to what float16 can hold."""
+"""What the values of each tensor are on samples, held to what float16 can hold.
+
+A sum that is lost only when added one by one counts as wrong too: which order a phone takes is its
+driver's affair.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +21,10 @@ if TYPE_CHECKING:
 
 NEAR = 0.5  # of the largest float16: another input may well pass it
 LARGEST_SUM_ERROR = 2**-5  # of the terms' RMS: five right bits of eleven
-_SCALE_FIRST = "divide by a power of two before the square and multiply back after: exact"
+_SCALE_FIRST = (
+    "divide before the square: by a power of two, exactly, and multiply back; or in a norm by the "
+    "largest magnitude, which it takes out again"
+)
 _SPLIT = "a mean over one axis and then over the other"
 _SMALLEST = 2.0**-24  # the smallest float16 above 0
 _DIVISORS = {"RSQRT": 0, "LOG": 0, "DIV": 1}  # op to the input that must not become 0
