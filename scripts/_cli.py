@@ -28,6 +28,7 @@ COMMANDS = {
     "extract-detector-weights": "scripts.extract_detector_weights",
     "convert": "scripts.convert",
     "verify": "scripts.verify",
+    "audit": "scripts.audit",
     "benchmark": "scripts.benchmark",
     "report": "scripts.report",
     "bundle": "scripts.bundle",
