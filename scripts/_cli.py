@@ -17,6 +17,7 @@ from chunkport.errors import ChunkportError
 # Command name to its module, in the order of the way through the house.
 COMMANDS = {
     "train-gan": "scripts.train_gan",
+    "train-classifier": "scripts.train_classifier",
     "train-watermark": "scripts.train_watermark",
     "check-models": "scripts.check_models",
     "convert-existing-models": "scripts.convert_existing_models",
