@@ -16,8 +16,6 @@ _HANDFUL = 5
 _LEAST = 1e-4  # of the bytes, for a line of its own
 _REST = "(names, structure, card)"
 _MEMORY_TITLE = "Memory: the process's own, and of files; then with XNNPACK's weights cached"
-    "Memory: the process's own, and of files; then both with XNNPACK's weights cached on disk"
-)
 
 
 def percent(value: float | None) -> str:
