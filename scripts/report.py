@@ -75,7 +75,8 @@ def command(
     make_folder(target.parent)  # before the long work, not after it
     measured = read_benchmark(benchmark) if benchmark else None
     labels = labels_of(files)
-    subjects = [identify(path, named_model(model, spec), precision) for path in files]
+    named = named_model(model, spec)
+    subjects = [identify(path, named, precision, damaged_too=True) for path in files]
     judged, sheets, models = [], [], {}
     with output.progress("comparing") as advance:
         for name, options in dict.fromkeys((it.model, it.options) for it in subjects):
