@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PICTURE = click.Path(dir_okay=False, path_type=Path)
 RATE = 1e-6
+_FIRST_UNSEEN = 1 << 24  # train-watermark draws the scenes from 0 on, of the same seeds
 
 rate_option = click.option(
     "--false-positive-rate",
@@ -81,6 +82,14 @@ def compared(row: Mapping[str, Any], expected: tuple[int, ...], threshold: "Thre
         "found": agree >= threshold.matches,
         "chance": float(chance_of_matches(nbits, agree)),
     }
+
+
+def unseen_scene(seed: int, number: int, size: int | None = None) -> "Pixels":
+    """A drawn picture that no training has seen, of `size` pixels a side or the usual."""
+    from train.picture_files import seed_of
+    from train.scenes import SIZE, render_scene
+
+    return render_scene(seed_of(seed, _FIRST_UNSEEN + number), size or SIZE)
 
 
 def check_targets(pictures: Sequence[Path], targets: Sequence[Path], *, force: bool) -> None:

@@ -14,7 +14,7 @@ from scripts._models import MODELS
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_command
 from scripts._output import Column, Output
 from scripts._verdicts import show_checks
-from scripts._watermarks import between, chosen_card, rate_option, share
+from scripts._watermarks import between, chosen_card, rate_option, share, unseen_scene
 
 if TYPE_CHECKING:
     from verify.attack_survival import MarkVisibility, Survival
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from verify.message_readers import Reader
 
 _FAILED = 1
-_FIRST_UNSEEN = 1 << 24  # train-watermark draws the scenes from 0 on, of the same seeds
 _SURVIVALS = (
     Column("shown_attack", "attack"),
     Column("reader", "read by"),
@@ -201,11 +200,7 @@ def _warn_of_others(output: Output, checkpoint: Path, readers: "Sequence[Reader]
 
 def _scenes(count: int, seed: int, first: int = 0) -> "Iterator[Pixels]":
     """Drawn pictures that no training has seen, from the one with that number on."""
-    from train.picture_files import seed_of
-    from train.scenes import render_scene
-
-    first += _FIRST_UNSEEN
-    return (render_scene(seed_of(seed, number)) for number in range(first, first + count))
+    return (unseen_scene(seed, number) for number in range(first, first + count))
 
 
 def _marked(
