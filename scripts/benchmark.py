@@ -16,6 +16,7 @@ from scripts._output import Output
 from scripts._runtimes import runtime_option
 
 if TYPE_CHECKING:
+    from verify.runtimes import Runtime
     from wrappers.spec import BuildOptions
 
 
@@ -56,7 +57,7 @@ def command(
     samples: int,
     plain: bool,
     onnx: bool,
-    runtimes: tuple[str, ...],
+    runtimes: "tuple[Runtime, ...]",
     memory: bool,
     plots: Path | None,
     target: Path | None,
@@ -80,13 +81,12 @@ def command(
     from verify.benchmark_document import SCHEMA_VERSION, parse_benchmark
     from verify.reference import compute_reference
     from verify.report import labels_of
-    from verify.runtime_agreement import choose_runtimes
     from verify.runtimes import LITERT
 
     wanted = [*(plot_paths(plots) if plots else ()), *([target] if target else ())]
     if not force and (there := [str(path) for path in wanted if path.exists()]):
         raise UsageError(f"{', '.join(there)}: already there; add --force to replace")
-    elsewhere = [runtime for runtime in choose_runtimes(runtimes) if runtime.name != LITERT]
+    elsewhere = [runtime for runtime in runtimes if runtime.name != LITERT]
     model, options = _what_they_are(files, spec)
     counts = sorted(set(threads or (1, cores())))
     reference = compute_reference(model, checkpoint, samples, seed=0, options=options)

@@ -62,21 +62,24 @@ def test_everything_is_measured_and_kept(
 
 
 @pytest.mark.integration
-def test_what_is_left_out_is_not_measured_and_json_says_the_same(
+def test_only_what_is_asked_for_is_measured_and_json_says_the_same(
     run_chunkport: Run, generator_checkpoint: Path, generator_tflites: dict[str, Path]
 ) -> None:
     done = run_chunkport(
         *("benchmark", generator_tflites["fp32"], "--checkpoint", generator_checkpoint),
         *("--rounds", 2, "--samples", 2, "--num-threads", 1, "--format", "json"),
-        *("--no-plain", "--no-onnx", "--no-memory"),
+        *("--no-plain", "--no-onnx", "--no-memory", "--runtime", "litert-builtin"),
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["schema_version"] == 2
     assert document["num_threads"] == [1]
-    assert [row["name"] for row in document["contenders"]] == [
-        "PyTorch eager",
-        generator_tflites["fp32"].name,
+    name = generator_tflites["fp32"].name
+    assert [(row["name"], row["runtime"]) for row in document["contenders"]] == [
+        ("PyTorch eager", "pytorch"),
+        (name, "litert"),
+        (f"{name.removesuffix('.tflite')} in litert-builtin", "litert-builtin"),
     ]
+    assert all(row["latency_p50_ms"] > 0 for row in document["contenders"])
     assert {form["anonymous_bytes"] for form in document["forms"]} == {None}
     assert document["sgemm"][0]["gflop_per_s"] > 0
