@@ -9,6 +9,7 @@ from verify.benchmark_document import BenchmarkDocument, BenchmarkRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _NAMES = ("latency.png", "size.png", "latency_and_size.png")
@@ -65,9 +66,9 @@ def _latency(rows: Sequence[BenchmarkRow], model: str) -> "Figure":
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xscale("log")
+    _label_plainly(axes.xaxis)
     axes.set_xlabel("latency, ms: median, and a whisker to the 90th percentile")
     axes.set_title(f"{model}: latency")
-    axes.xaxis.set_major_formatter("{x:g}")
     figure.legend(loc="outside lower center", ncols=len(threads))
     return figure
 
@@ -123,8 +124,8 @@ def _latency_and_size(rows: Sequence[BenchmarkRow], model: str) -> "Figure":
         )
     axes.set_xlim(left=0)
     axes.set_yscale("log")
+    _label_plainly(axes.yaxis)
     axes.set_xlabel("size, MB")
-    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylabel("median latency, ms")
     axes.set_title(f"{model}: latency and size on {_told(most)}")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -140,6 +141,15 @@ def _canvas(bars: float) -> "tuple[Figure, Axes]":
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
     return figure, axes
+
+
+def _label_plainly(axis: "Axis") -> None:
+    """Numbers at 1, 2 and 5 of each decade of a logarithmic axis, and none as a power of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _threads(rows: Sequence[BenchmarkRow]) -> list[int]:
