@@ -15,7 +15,12 @@ from networks.gan import IMAGE_SIZE, SEED_SIZE, SLOPE, Generator
 from wrappers.intake import load_strictly, state_dict_in
 from wrappers.rewrite import fold_batch_norm, linear_to_nhwc
 from wrappers.spec import Contract, ModelSpec, TensorSpec, at_least, at_most
-from wrappers.subpixel import CroppedConvTranspose2d, SubpixelConvTranspose2d, SubpixelTail
+from wrappers.subpixel import (
+    CroppedConvTranspose2d,
+    SubpixelConvTranspose2d,
+    SubpixelPhases,
+    SubpixelTail,
+)
 
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
@@ -34,7 +39,7 @@ class GeneratorForTflite(nn.Module):
         self.fc = linear_to_nhwc(fc, self.channels, SEED_SIZE, SEED_SIZE)
         self.up1 = SubpixelConvTranspose2d(fold_batch_norm(network.deconv1, network.bn1))
         self.up2 = SubpixelConvTranspose2d(fold_batch_norm(network.deconv2, network.bn2))
-        self.up3 = SubpixelConvTranspose2d(fold_batch_norm(network.deconv3, network.bn3))
+        self.up3 = SubpixelPhases(fold_batch_norm(network.deconv3, network.bn3))
         self.up4 = SubpixelTail(network.deconv4)
 
     def forward(self, latent: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -43,7 +48,7 @@ class GeneratorForTflite(nn.Module):
         x = x.reshape(-1, SEED_SIZE, SEED_SIZE, self.channels)  # (B, 8, 8, 8w)
         x = functional.leaky_relu(self.up1(x), SLOPE)  # (B, 16, 16, 4w)
         x = functional.leaky_relu(self.up2(x), SLOPE)  # (B, 32, 32, 2w)
-        phases = [functional.leaky_relu(phase, SLOPE) for phase in self.up3.phases_of(x)]
+        phases = [functional.leaky_relu(phase, SLOPE) for phase in self.up3(x)]
         return {"image": torch.tanh(self.up4(phases))}  # from 2 x 2 times (B, 32, 32, w)
 
 

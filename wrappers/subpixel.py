@@ -17,13 +17,10 @@ from chunkport.errors import ConversionError
 from wrappers.rewrite import conv_nhwc, with_weights
 
 
-class SubpixelConvTranspose2d(nn.Module):
+class _ByPhases(nn.Module):
     """A transposed convolution on (B, H, W, C) as one plain convolution per output phase.
 
     No tap is added: the weights are those of the original, each once.
-
-    Raises:
-        ConversionError: the module has groups or dilation.
     """
 
     def __init__(self, conv: nn.ConvTranspose2d) -> None:
@@ -44,12 +41,6 @@ class SubpixelConvTranspose2d(nn.Module):
                     *weight.shape[:2], max(len(rows), 1), max(len(columns), 1)
                 )
             self.phases.append(_plain_conv(weight, conv.bias))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, H, W, C) -> (B, H', W', C')."""
-        height, width = (self._full(axis, x.shape[1 + axis]) for axis in (0, 1))
-        y = interleave(torch.cat(self.phases_of(x), dim=3), *self.stride)
-        return y if tuple(y.shape[1:3]) == (height, width) else y[:, :height, :width]
 
     def phases_of(self, x: torch.Tensor) -> list[torch.Tensor]:
         """(B, H, W, C) -> the output's phases, row by row, (B, ceil(H'/s), ceil(W'/s), C') each."""
@@ -82,8 +73,36 @@ class SubpixelConvTranspose2d(nn.Module):
         return -first, count - 1 + first + max(len(taps), 1) - size
 
 
+class SubpixelConvTranspose2d(_ByPhases):
+    """A transposed convolution on (B, H, W, C), exactly.
+
+    Raises:
+        ConversionError: the module has groups or dilation.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, C) -> (B, H', W', C')."""
+        height, width = (self._full(axis, x.shape[1 + axis]) for axis in (0, 1))
+        y = interleave(torch.cat(self.phases_of(x), dim=3), *self.stride)
+        return y if tuple(y.shape[1:3]) == (height, width) else y[:, :height, :width]
+
+
+class SubpixelPhases(_ByPhases):
+    """Only the phases of a transposed convolution, row by row, for a SubpixelTail to read.
+
+    A module, so that the file's tensors carry its name.
+
+    Raises:
+        ConversionError: the module has groups or dilation.
+    """
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """(B, H, W, C) -> s x s tensors (B, ceil(H'/s), ceil(W'/s), C')."""
+        return self.phases_of(x)
+
+
 class SubpixelTail(nn.Module):
-    """A transposed convolution on the phases of a SubpixelConvTranspose2d with the same stride s.
+    """A transposed convolution on what SubpixelPhases gives, with the same stride s.
 
     For a last layer with few output channels C': it spares interleaving the large input, and its
     s^4 C' channels fill the vectors that C' alone would leave idle. Output row s^2 i + p reads

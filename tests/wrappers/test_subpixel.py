@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from chunkport.errors import ConversionError
-from wrappers.subpixel import CroppedConvTranspose2d, SubpixelConvTranspose2d, SubpixelTail
+from wrappers.subpixel import (
+    CroppedConvTranspose2d,
+    SubpixelConvTranspose2d,
+    SubpixelPhases,
+    SubpixelTail,
+)
 
 assert_equal = functools.partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
 
@@ -86,7 +91,7 @@ def test_a_tail_reads_the_phases_of_the_layer_before_it(size: tuple[int, int], b
             continue
         before = nn.ConvTranspose2d(3, 4, 2 + stride, stride, 1).double()
         last = nn.ConvTranspose2d(4, 2, kernel, stride, padding, extra, bias=bias).double()
-        phases = SubpixelConvTranspose2d(before).phases_of(x.permute(0, 2, 3, 1))
+        phases = SubpixelPhases(before)(x.permute(0, 2, 3, 1))
         actual = SubpixelTail(last)(phases).permute(0, 3, 1, 2)
         assert_equal(actual, last(before(x)))
         tried += 1

@@ -26,7 +26,7 @@ class OtherSlope(GeneratorForTflite):
         x = x.reshape(-1, SEED_SIZE, SEED_SIZE, self.channels)
         x = functional.leaky_relu(self.up1(x), 0.1)
         x = functional.leaky_relu(self.up2(x), SLOPE)
-        phases = [functional.leaky_relu(phase, SLOPE) for phase in self.up3.phases_of(x)]
+        phases = [functional.leaky_relu(phase, SLOPE) for phase in self.up3(x)]
         return {"image": torch.tanh(self.up4(phases))}
 
 
