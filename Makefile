@@ -21,13 +21,13 @@ demo: .venv/ready-to-run ## read a watermark under attack; train, convert, verif
 	$(BIN)/chunkport convert $(WATERMARK) --model tinyseal --precision fp32 --precision int8 \
 		--output-dir $(DEMO)/watermark
 	$(BIN)/chunkport attack-watermark $(WATERMARK) $(DEMO)/watermark/*.tflite --count 50 \
-		--clean 200 --max-accuracy-loss 0.005
+		--clean 200 --max-accuracy-loss 0.01
 	$(BIN)/chunkport train-gan --profile demo --output-dir $(DEMO)
 	$(BIN)/chunkport convert $(CHECKPOINT) --model gan-generator --precision fp32 \
 		--precision fp16 --precision int8 --output-dir $(DEMO)/tflite --force
 	$(BIN)/chunkport verify $(DEMO)/tflite/*.tflite --checkpoint $(CHECKPOINT)
 	$(BIN)/chunkport benchmark $(DEMO)/tflite/*.tflite --checkpoint $(CHECKPOINT) \
-		-o $(DEMO)/benchmark.json
+		--rounds 10 --num-threads 2 --no-memory -o $(DEMO)/benchmark.json
 	$(BIN)/chunkport report $(DEMO)/tflite/*.tflite --checkpoint $(CHECKPOINT) \
 		--benchmark $(DEMO)/benchmark.json -o $(DEMO)/report.html
 
