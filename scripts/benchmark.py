@@ -44,7 +44,13 @@ if TYPE_CHECKING:
     "--memory/--no-memory", default=True, help="Also memory, each in processes of its own."
 )
 @click.option("--plots", type=FOLDER, help="Where to draw the figures, as PNG.")
-@click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Also as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also as JSON.",
+)
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
 def command(
     output: Output,
@@ -71,7 +77,7 @@ def command(
     matrices; int8, and kernels with wider instructions than PyTorch's, can exceed it. What cannot
     run is a row with its reason. Every number of threads holds each model in memory once more.
     """
-    from chunkport.files import replacing
+    from chunkport.files import make_folder, replacing
     from verify.benchmark.alternatives import network_in_onnx_runtime, plain_conversions
     from verify.benchmark.as_json import form_rows
     from verify.benchmark.contenders import Original, contender_of, in_runtime
@@ -86,6 +92,8 @@ def command(
     wanted = [*(plot_paths(plots) if plots else ()), *([target] if target else ())]
     if not force and (there := [str(path) for path in wanted if path.exists()]):
         raise UsageError(f"{', '.join(there)}: already there; add --force to replace")
+    for path in wanted:
+        make_folder(path.parent)  # measuring takes minutes: it is not to be in vain
     elsewhere = [runtime for runtime in runtimes if runtime.name != LITERT]
     model, options = _what_they_are(files, spec)
     counts = sorted(set(threads or (1, cores())))

@@ -22,6 +22,24 @@ def test_what_is_there_is_kept(run_here: Run, tmp_path: Path, flag: str) -> None
     assert there.read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.parametrize(
+    ("flag", "place", "told"),
+    [
+        ("--output", "", "is a directory"),
+        ("--output", "file/new/b.json", "file/new: cannot be created"),
+        ("--plots", "file/new", "file/new: cannot be created"),
+    ],
+)
+def test_where_nothing_can_be_written_is_told_before_anything_is_measured(
+    run_here: Run, tmp_path: Path, flag: str, place: str, told: str
+) -> None:
+    (tmp_path / "file").touch()
+    given = ("benchmark", "a.tflite", "--checkpoint", "m.pth", "--force")
+    done = run_here(*given, flag, tmp_path / place)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
 def test_a_file_is_named_once(run_here: Run) -> None:
     done = run_here("benchmark", "a.tflite", "a.tflite", "--checkpoint", "m.pth")
     assert done.returncode == 2
