@@ -86,6 +86,17 @@ def generator_checkpoint(
 
 
 @pytest.fixture(scope="session")
+def other_checkpoint(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_generator: Callable[..., Generator],
+    save_generator: Callable[[Generator, Path], Path],
+) -> Path:
+    """Likewise, of a generator with other weights."""
+    folder = tmp_path_factory.mktemp("other")
+    return save_generator(make_generator(seed=1), folder / "other.pth")
+
+
+@pytest.fixture(scope="session")
 def generator_conversion(
     tmp_path_factory: pytest.TempPathFactory, generator_checkpoint: Path
 ) -> "Conversion":

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from networks.gan import Generator
 from verify.runtimes import programs
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -67,13 +66,11 @@ def test_a_generator_becomes_a_folder_whose_script_passes(
 @pytest.mark.integration
 def test_a_model_of_other_weights_fails_and_leaves_nothing(
     run_chunkport: Run,
-    make_generator: Callable[..., Generator],
-    save_generator: Callable[[Generator, Path], Path],
+    other_checkpoint: Path,
     generator_tflites: dict[str, Path],
     tmp_path: Path,
 ) -> None:
-    other = save_generator(make_generator(seed=1), tmp_path / "other.pth")
-    flags = ["--checkpoint", other, "-o", tmp_path / "out", "--no-page"]
+    flags = ["--checkpoint", other_checkpoint, "-o", tmp_path / "out", "--no-page"]
     done = run_chunkport("bundle", generator_tflites["fp32"], *flags)
     assert done.returncode == 1, done.stderr
     assert "nothing is written" in done.stdout

@@ -1,6 +1,5 @@
 """The judge: every fault of a file shows in the row that is meant for it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ import torch
 from checkpoints import load_model_chunked
 from chunkport.errors import BadInputError, UsageError
 from convert.card import identify_checkpoint, read_card, stamp
-from networks.gan import Generator
 from verify.judge import judge
 from verify.reference import Reference, compute_reference
 from verify.subject import Subject, identify
@@ -143,12 +141,9 @@ def test_figures_are_of_the_outputs_that_are_handed_on(
 @pytest.mark.integration
 def test_weights_of_another_training_fail_in_lineage_and_in_every_metric(
     generator_tflites: dict[str, Path],
-    make_generator: Callable[..., Generator],
-    save_generator: Callable[[Generator, Path], Path],
-    tmp_path: Path,
+    other_checkpoint: Path,
 ) -> None:
-    other = save_generator(make_generator(seed=1), tmp_path / "other.pth")
-    reference = compute_reference("gan-generator", other, samples=3, seed=0)
+    reference = compute_reference("gan-generator", other_checkpoint, samples=3, seed=0)
     for path in generator_tflites.values():
         verdict = judge(identify(path), reference, threads=1)
         assert failed(verdict) == ["lineage", "weights", *ALL_CHECKS[8:]]
