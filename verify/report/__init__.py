@@ -1,0 +1,121 @@
+"""What the page of `chunkport report` shows, as values; `page` writes them.
+
+One module for each kind of section; `templates/` holds one file per section.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verify.report.op_list import OpList
+from verify.report.byte_map import ByteMap
+from verify.verdict import Check, Verdict
+
+if TYPE_CHECKING:
+    from convert.card import Card
+    from verify.benchmark_document import BenchmarkDocument
+    from verify.report.bit_sheet import BitSheet
+    from verify.report.contact_sheet import ContactSheet
+    from verify.report.lineage import Chain
+
+
+@dataclass(frozen=True)
+class JudgedFile:
+    """A .tflite: what the page calls it, what was found, and who it says it is."""
+
+    label: str
+    verdict: Verdict
+    card: "Card | None"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many checks passed, failed and could not run."""
+        results = [check.passed for check in self.verdict.checks]
+        return {
+            "passed": results.count(True),
+            "failed": results.count(False),
+            "not run": results.count(None),
+        }
+
+    @property
+    def checks(self) -> list[Check]:
+        """Its checks, those that failed first."""
+        return sorted(self.verdict.checks, key=lambda check: check.passed is not False)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a file is made of: where its bytes are, and its ops."""
+
+    label: str
+    precision: str
+    size_bytes: int
+    bytes: ByteMap
+    ops: OpList
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command and what it is for."""
+
+    purpose: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows.
+
+    Attributes:
+        checkpoint: its path, as it was given.
+        models: name of each model to its summary.
+        files: in the order of the page.
+        sheets: pictures that models make, one sheet per model.
+        bits: messages that models read.
+        insides: of each file that can be read.
+        chains: from the checkpoint to the files.
+        benchmark: None where none was given.
+        commands: that make the files and the page again.
+    """
+
+    checkpoint: str
+    models: Mapping[str, str]
+    files: tuple[JudgedFile, ...]
+    sheets: "tuple[ContactSheet, ...]" = ()
+    bits: "tuple[BitSheet, ...]" = ()
+    insides: tuple[Inside, ...] = ()
+    chains: "tuple[Chain, ...]" = ()
+    benchmark: "BenchmarkDocument | None" = None
+    commands: tuple[CommandLine, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every file passed."""
+        return all(file.verdict.passed for file in self.files)
+
+    @property
+    def headline(self) -> str:
+        """The verdict in a word."""
+        return "PASS" if self.passed else "FAIL"
+
+    @property
+    def conclusion(self) -> str:
+        """The verdict in a sentence."""
+        failed = [file.label for file in self.files if not file.verdict.passed]
+        total = f"{len(self.files)} file{'s' * (len(self.files) > 1)}"
+        if failed:
+            return f"{len(failed)} of {total} failed: {', '.join(failed)}"
+        incomplete = any(not file.verdict.complete for file in self.files)
+        rest = "; some checks could not run" if incomplete else ""
+        agrees = "agrees" if len(self.files) == 1 else "agree"
+        return f"{len(self.files)} of {total} {agrees} with PyTorch within the limits{rest}"
+
+
+def labels_of(paths: Sequence[Path]) -> list[str]:
+    """What to call each file: its name, or its path where two share a name."""
+    names = [path.name for path in paths]
+    return [
+        name if names.count(name) == 1 else str(path)
+        for path, name in zip(paths, names, strict=True)
+    ]

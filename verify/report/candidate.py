@@ -1,0 +1,17 @@
+"""A file that ran, with what it answered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wrappers.spec import Arrays
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file's outputs, one per sample, and how the page names it."""
+
+    label: str
+    precision: str
+    outputs: "Sequence[Arrays]"

@@ -1,0 +1,46 @@
+"""One HTML file of all that is known about some .tflite files; it needs no network, no scripts.
+
+The same values give the same bytes.
+"""
+
+from pathlib import Path
+
+from chunkport import __version__
+from chunkport.files import replacing
+from verify.report import Report
+from verify.report.bars import charts_of
+from verify.report.figures import figure, megabytes, sense, shape, some_bytes, times
+
+
+def write_report(report: Report, target: Path) -> None:
+    """Write the page; `target` appears whole or not at all.
+
+    Raises:
+        UsageError: the folder is missing or not writable.
+    """
+    with replacing(target) as temporary:
+        temporary.write_bytes(render(report).encode("utf-8", errors="replace"))
+
+
+def render(report: Report) -> str:
+    """The page. It is also well-formed XML, so that tests can read it strictly."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("verify.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "figure": figure,
+        "megabytes": megabytes,
+        "some_bytes": some_bytes,
+        "times": times,
+        "sense": sense,
+        "shape": shape,
+    }
+    return environment.get_template("report.html.j2").render(
+        report=report, version=__version__, charts=charts_of(report.benchmark)
+    )
