@@ -1,5 +1,6 @@
 # Everything runs in .venv, made on first use and brought up to date when pyproject.toml or
 # constraints.txt change. Another Python: make PYTHON=python3.12 test
+# Some tests run .tflite files in Node and pages in Chromium: npm brings what they need of these.
 
 PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3))
 BIN := .venv/bin
@@ -7,9 +8,10 @@ override DEMO := demo
 CHECKPOINT := $(DEMO)/models/latest_model.pth
 WATERMARK := samples/tinyseal/full_model.pth
 INSTALLED_FROM := pyproject.toml constraints.txt
+IN_BROWSERS := $(if $(shell command -v npm),node_modules/ready-to-test,without-npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint clean without-npm
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +31,7 @@ demo: .venv/ready-to-run ## read a watermark under attack; train, convert, verif
 	$(BIN)/chunkport report $(DEMO)/tflite/*.tflite --checkpoint $(CHECKPOINT) \
 		--benchmark $(DEMO)/benchmark.json -o $(DEMO)/report.html
 
-test: lint ## lint, then the unit tests, then the integration tests
+test: lint $(IN_BROWSERS) ## lint, then the unit tests, then the integration tests
 	$(BIN)/pytest -m "not full_scale"
 
 lint: .venv/ready-to-test ## style, types and import directions
@@ -39,7 +41,7 @@ lint: .venv/ready-to-test ## style, types and import directions
 	$(BIN)/lint-imports
 
 clean: ## remove the environment, the demo's results and all caches
-	rm -rf .venv $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv node_modules $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -50,6 +52,17 @@ clean: ## remove the environment, the demo's results and all caches
 .venv/ready-to-test: $(INSTALLED_FROM) | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@ .venv/ready-to-run
+
+node_modules/ready-to-test: package.json package-lock.json
+	npm ci --no-fund --no-audit
+	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then npm run --silent unpack-chromium; else \
+		echo "WARNING: pages are tested where Chromium or Chrome is installed; npm brings one" \
+			"for Linux on x86-64 only" >&2; fi
+	@touch $@
+
+without-npm:
+	@echo "WARNING: there is no npm here, so that all tests in Node and Chromium will be SKIPPED." \
+		"Install Node 20 or newer to run them." >&2
 
 .venv/bin/python:
 	@if [ -z "$(PYTHON)" ] || \

@@ -20,9 +20,10 @@ from scripts._cli import run
 from scripts._options import CHECKPOINT, chunkport_command
 from scripts._output import Column, Output, number
 from verify.benchmark import contender_of, interleave, machine
-from verify.judge import identify, judge
+from verify.judge import judge
 from verify.reference import compute_reference
 from verify.runtimes.litert import LiteRtSession, wholly_on_xnnpack
+from verify.subject import identify
 from wrappers.spec import Limit, at_least, at_most
 
 if TYPE_CHECKING:

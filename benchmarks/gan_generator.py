@@ -18,8 +18,9 @@ from scripts._cli import run
 from scripts._options import CHECKPOINT, chunkport_command
 from scripts._output import Column, Output, number
 from verify.benchmark import Measured, contender_of, interleave, machine, measure
-from verify.judge import identify, judge
+from verify.judge import judge
 from verify.reference import compute_reference
+from verify.subject import identify
 from wrappers.gan_generator import load_network
 
 _MODEL = "gan-generator"

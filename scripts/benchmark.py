@@ -57,8 +57,8 @@ def command(
     from chunkport.files import replacing
     from convert.pipeline import convert_checkpoint
     from verify.benchmark import contender_of, machine, measure
-    from verify.judge import identify
     from verify.reference import compute_reference
+    from verify.subject import identify
 
     subjects = [identify(path, spec) for path in files]
     models = sorted({subject.model for subject in subjects})

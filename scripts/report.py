@@ -64,9 +64,11 @@ def command(
     from chunkport.files import make_folder
     from verify.benchmark_document import read_benchmark
     from verify.contact_sheet import Candidate, make_contact_sheet
-    from verify.judge import identify, judge
+    from verify.judge import judge
     from verify.reference import compute_reference
     from verify.report import CommandLine, JudgedFile, Report, labels_of, write_report
+    from verify.subject import identify
+    from verify.trials import TrialChoices
 
     if target.exists() and not force:
         raise UsageError(f"{target}: already there; add --force to replace")
@@ -78,7 +80,9 @@ def command(
     with output.progress("comparing") as advance:
         for name, options in dict.fromkeys((it.model, it.options) for it in subjects):
             advance(note=name)
-            reference = compute_reference(name, checkpoint, samples, seed, advance, options=options)
+            reference = compute_reference(
+                *(name, checkpoint, samples, seed, advance), options=options, trials=TrialChoices()
+            )
             models[name] = reference.spec.summary
             candidates: list[Candidate] = []
             for subject, label in zip(subjects, labels, strict=True):
@@ -125,7 +129,8 @@ def _conversions(checkpoint: Path, files: "Iterable[JudgedFile]") -> "Iterator[C
 
     made: dict[tuple[str, BuildOptions, str, Path], list[str]] = {}
     for file in files:
-        card, lineage = file.card, file.verdict.checks[0]
+        card = file.card
+        (lineage,) = [check for check in file.verdict.checks if check.name == "lineage"]
         if card is not None and lineage.passed:
             options = BuildOptions.from_json(card.options)
             place = (file.verdict.model, options, card.variant, file.verdict.path.parent)

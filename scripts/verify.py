@@ -3,7 +3,7 @@
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_op
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
 from scripts._output import Output
 from scripts._verdicts import show_messages, show_verdict
+
+if TYPE_CHECKING:
+    from verify.verdict import Figure
 
 _FAILED = 1
 _MISSING = 3
@@ -45,6 +48,13 @@ def _read_samples(
 @click.option("--seed", type=int, default=0, help="Which inputs.")
 @click.option("--samples-dir", type=FOLDER, help="Pictures of your own, judged along with these.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
+@click.option(
+    "--limit",
+    "limits",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Of a row of the table, in place of the model's own; may be repeated.",
+)
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
 def command(
     output: Output,
@@ -57,6 +67,7 @@ def command(
     seed: int,
     samples_dir: Path | None,
     num_threads: int,
+    limits: tuple[str, ...],
     strict: bool,
 ) -> int:
     """Compare FILES with the PyTorch network on the original weights, on seeded samples.
@@ -64,14 +75,23 @@ def command(
     Of a watermark detector it also shows the messages read in the pictures of --samples-dir.
     Exits 0 when every file passes and 1 when one fails.
     """
-    from verify.judge import identify, judge
+    from verify.judge import judge
+    from verify.limits import figures_of, parse_limits
     from verify.reference import compute_reference, pictures_in
+    from verify.subject import identify
+    from verify.trials import TrialChoices
+    from wrappers.registry import find_spec
 
     count, folder = samples
     if folder and samples_dir:
         raise UsageError(f"--samples {folder}, --samples-dir {samples_dir}: name one folder")
     folder = folder or samples_dir
     subjects = [identify(path, named_model(model, spec), precision) for path in files]
+    choices = TrialChoices()
+    figures: dict[str, Figure] = {}
+    for subject in subjects:
+        figures |= figures_of(find_spec(subject.model, subject.options), choices)
+    by_hand = parse_limits(limits, figures)
     verdicts = []
     pictures = pictures_in(folder) if folder else []
     references: dict[Any, Any] = {}
@@ -89,9 +109,12 @@ def command(
                     advance,
                     options=subject.options,
                     pictures=pictures,
+                    trials=choices,
+                    on_note=lambda note: advance(0, note=note),
                 )
             keep = partial(answers.setdefault(kind, {}).__setitem__, str(subject.path))
-            verdicts.append(judge(subject, references[kind], num_threads, advance, keep))
+            reference = references[kind]
+            verdicts.append(judge(subject, reference, num_threads, advance, keep, by_hand=by_hand))
     for verdict in verdicts:
         show_verdict(output, verdict)
     for kind, reference in references.items():

@@ -14,7 +14,7 @@ from scripts._verdicts import show_messages, show_verdict
 
 if TYPE_CHECKING:
     from convert.card import Card
-    from verify.judge import Subject
+    from verify.subject import Subject
 
 _FAILED = 1
 
@@ -82,7 +82,7 @@ def _identified(tflite: Path) -> "tuple[Subject, Card]":
         BadInputError: no .tflite, or one that does not say.
     """
     from convert.card import read_card
-    from verify.judge import identify
+    from verify.subject import identify
 
     card = read_card(tflite)
     if card is None:

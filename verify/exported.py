@@ -11,6 +11,7 @@ from chunkport.files import sync_folder
 from convert.onnx_export import OnnxNetwork, require_onnx, write_onnx
 from convert.torchscript import open_torchscript, write_torchscript
 from verify.judge import measure
+from verify.limits import limits_for
 from verify.verdict import Check
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, Contract, ModelSpec
@@ -88,7 +89,7 @@ def export_network(
         )
         expected = [spec.reference(network, item) for item in inputs]
         actual = [spec.reference(candidate, item) for item in inputs]
-        checks = tuple(measure(spec, "fp32", contract, expected, actual))
+        checks = tuple(measure(spec, limits_for(spec, "fp32"), contract, expected, actual))
         _refuse_failed(checks, target)
         files = _put_in_place(staging, target)
     finally:

@@ -8,8 +8,8 @@ from checkpoints.lazy import open_checkpoint
 from chunkport.errors import BadInputError
 from convert.card import Card
 from verify.attacks import Pixels
-from verify.judge import identify
 from verify.runtimes.litert import LiteRtSession
+from verify.subject import identify
 from wrappers.detector_graph import DetectorInterface
 from wrappers.detector_intake import build_from
 from wrappers.detector_pictures import fit_pixels

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from verify.verdict import Figure
+
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
@@ -19,12 +21,20 @@ _CLEAR = 0.1  # of the RMS: a logit that far from 0 says its bit clearly
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a verdict, and what it says in plain words; without a limit if it `informs`."""
+    """A figure of a verdict that the outputs alone tell, and how it is measured."""
 
     name: str
-    explanation: str
+    figure: Figure
     measure: Callable[[Values, Values, float], float]
-    informs: bool = False
+
+    def worst(self, reference: Values, candidate: Values, span: float) -> tuple[int, float]:
+        """The number of the sample that is worst by itself, and what is measured of it alone."""
+        each = [
+            self.measure(one[None], other[None], span)
+            for one, other in zip(reference, candidate, strict=True)
+        ]
+        place = int(np.argmax(each) if self.figure.sense == "at_most" else np.argmin(each))
+        return place, each[place]
 
 
 def stacked(outputs: "Sequence[Arrays]", *names: str) -> Values:
@@ -111,39 +121,58 @@ def _rms(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(rms, np.finfo(np.float64).tiny)
 
 
+_MARGIN_OF_DOUBT = "its limit is on clear_bits_flipped: a bit near 0 says nothing in PyTorch either"
+
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric(
             "max_abs_difference",
-            "largest difference of any output value from PyTorch's",
+            Figure("largest difference of any output value from PyTorch's"),
             max_abs_difference,
         ),
         Metric(
             "mean_abs_difference",
-            "average difference of the output values from PyTorch's",
+            Figure("average difference of the output values from PyTorch's"),
             mean_abs_difference,
         ),
-        Metric("psnr_db", "over all pictures; above 40 dB no eye tells them apart", psnr_db),
-        Metric("worst_psnr_db", "of the picture that came out worst", worst_psnr_db),
-        Metric("ssim", "likeness of structure; 1 is the same picture", ssim),
+        Metric(
+            "psnr_db",
+            Figure("over all pictures; above 40 dB no eye tells them apart", "at_least"),
+            psnr_db,
+        ),
+        Metric(
+            "worst_psnr_db", Figure("of the picture that came out worst", "at_least"), worst_psnr_db
+        ),
+        Metric("ssim", Figure("likeness of structure; 1 is the same picture", "at_least"), ssim),
         Metric(
             "max_difference_of_largest",
-            "largest difference of any logit, as a part of the largest logit",
+            Figure("largest difference of any logit, as a part of the largest logit"),
             max_difference_of_largest,
         ),
-        Metric("relative_l2", "distance of all logits together, as a part of theirs", relative_l2),
-        Metric("bits_flipped", "message bits read otherwise", bits_flipped, informs=True),
+        Metric(
+            "relative_l2",
+            Figure("distance of all logits together, as a part of theirs"),
+            relative_l2,
+        ),
+        Metric(
+            "bits_flipped",
+            Figure("message bits read otherwise", informs=_MARGIN_OF_DOUBT),
+            bits_flipped,
+        ),
         Metric(
             "clear_bits_flipped",
-            "of these, the ones that PyTorch is sure of: beyond a tenth of the logits' RMS",
+            Figure("of these, the ones that PyTorch is sure of: beyond a tenth of the logits' RMS"),
             clear_bits_flipped,
         ),
         Metric(
             "smallest_margin",
-            "how far the nearest bit is from flipping, in RMS of the logits; below 0 it did",
+            Figure(
+                "how far the nearest bit is from flipping, in RMS of the logits; below 0 it did",
+                "at_least",
+                informs=_MARGIN_OF_DOUBT,
+            ),
             smallest_margin,
-            informs=True,
         ),
     )
 }

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 
 from chunkport.errors import UsageError
 from convert.card import Card, identify_checkpoint
+from verify.trials import (
+    PreparedTrial,
+    TrialChoices,
+    TrialSetting,
+    prepare_trials,
+    trials_without_network,
+)
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, Contract, ModelSpec
 
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
+NO_CHECKPOINT = "there is no checkpoint to compare with"
 _PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
@@ -28,6 +36,7 @@ class Reference:
         outputs: the network's answers; none without its weights, and nothing is compared.
         seed: of the seeded samples.
         pictures: the files that the last inputs come from.
+        trials: the model's trials, the network's side done; none where none were asked for.
     """
 
     spec: ModelSpec
@@ -37,6 +46,12 @@ class Reference:
     outputs: "list[Arrays]"
     seed: int
     pictures: tuple[Path, ...] = ()
+    trials: tuple[PreparedTrial, ...] = ()
+
+    def name_of(self, place: int) -> str:
+        """What to call an input by its place."""
+        first = len(self.inputs) - len(self.pictures)
+        return f"sample {place}" if place < first else self.pictures[place - first].name
 
 
 def compute_reference(
@@ -48,8 +63,12 @@ def compute_reference(
     *,
     options: BuildOptions | None = None,
     pictures: Sequence[Path] = (),
+    trials: TrialChoices | None = None,
+    on_note: Callable[[str], None] = lambda _note: None,
 ) -> Reference:
     """Run the network, never the wrapper, on `samples` seeded inputs and on the pictures.
+
+    With `trials` the model's trials are prepared too; None leaves them out, as for a benchmark.
 
     Raises:
         UsageError: an unknown model, or one that takes no pictures.
@@ -64,7 +83,13 @@ def compute_reference(
         outputs.append(spec.reference(network, item))
         on_sample()
     digest = identify_checkpoint(checkpoint)["sha256"]
-    return Reference(spec, contract, digest, inputs, outputs, seed, tuple(pictures))
+    prepared: tuple[PreparedTrial, ...] = ()
+    if trials is not None:
+        setting = TrialSetting(
+            *(spec, contract, network, checkpoint, seed, tuple(pictures), trials, on_note)
+        )
+        prepared = prepare_trials(setting)
+    return Reference(spec, contract, digest, inputs, outputs, seed, tuple(pictures), prepared)
 
 
 def reference_without_network(
@@ -79,7 +104,8 @@ def reference_without_network(
     spec = find_spec(model, BuildOptions.from_json(card.options))
     contract = Contract.from_json(card.contract)
     inputs = _inputs(spec, contract, samples, seed, pictures)
-    return Reference(spec, contract, None, inputs, [], seed, tuple(pictures))
+    prepared = trials_without_network(spec, NO_CHECKPOINT)
+    return Reference(spec, contract, None, inputs, [], seed, tuple(pictures), prepared)
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -1,10 +1,29 @@
 """What was found about a .tflite: checks with values, limits and margins, and a verdict."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from wrappers.spec import Limit
+from wrappers.spec import Limit, Sense
+
+Limits: TypeAlias = Mapping[str, Limit]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a row measures.
+
+    Attributes:
+        explanation: one line of plain words.
+        sense: of its limit: "at_most" where less is better.
+        informs: why a verdict does not hold it to a limit, where none was asked for; None where
+            every precision must have one.
+    """
+
+    explanation: str
+    sense: Sense = "at_most"
+    informs: str | None = None
 
 
 @dataclass(frozen=True)
@@ -20,7 +39,9 @@ class Check:
         sense: "at_most" or "at_least", with the limit.
         margin: how far inside the limit; negative outside.
         passing_limit: the strictest limit that would have passed.
-        reason: why it failed or could not run.
+        reason: why it failed, could not run, or is held to no limit.
+        worst: which sample came out worst, and at what.
+        limit_by_hand: whether the user set the limit, and not the model's spec.
     """
 
     name: str
@@ -28,15 +49,27 @@ class Check:
     explanation: str
     value: float | None = None
     limit: float | None = None
-    sense: str | None = None
+    sense: Sense | None = None
     margin: float | None = None
     passing_limit: float | None = None
     reason: str | None = None
+    worst: str | None = None
+    limit_by_hand: bool = False
+
+    @property
+    def informs(self) -> bool:
+        """Whether it tells a value that is held to nothing."""
+        return self.passed is True and self.value is not None and self.limit is None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of one .tflite."""
+    """All checks of one .tflite.
+
+    Attributes:
+        variant: "rewritten" or "plain", as its card says; None without a card.
+        options: how the model was built, as its card says.
+    """
 
     path: Path
     model: str
@@ -46,6 +79,8 @@ class Verdict:
     samples: int
     seed: int
     checks: tuple[Check, ...]
+    variant: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -72,15 +107,34 @@ def skipped(name: str, explanation: str, reason: str) -> Check:
     return Check(name, None, explanation, reason=reason)
 
 
-def informing(name: str, explanation: str, value: float) -> Check:
-    """A value that is told and cannot fail."""
-    return Check(name, passed=True, explanation=explanation, value=value)
+def measured(
+    name: str, figure: Figure, value: float, limits: Limits, worst: str | None = None
+) -> Check:
+    """A measured value, held to its limit if it has one.
+
+    Without one it informs and cannot fail, where that is meant so; else the row is as good as
+    skipped, and says so.
+    """
+    limit = limits.get(name)
+    if limit is not None:
+        return against_limit(name, figure.explanation, value, limit, worst)
+    if figure.informs is None:
+        reason = f"measured {value:.4g}; no limit for this precision"
+        return Check(name, None, figure.explanation, value=value, reason=reason, worst=worst)
+    return Check(
+        name,
+        passed=True,
+        explanation=figure.explanation,
+        value=value,
+        reason=figure.informs,
+        worst=worst,
+    )
 
 
-def against_limit(name: str, explanation: str, value: float, limit: Limit | None) -> Check:
-    """A measured value held to a limit; without one it informs and cannot fail."""
-    if limit is None:
-        return skipped(name, explanation, f"measured {value:.4g}; no limit for this precision")
+def against_limit(
+    name: str, explanation: str, value: float, limit: Limit, worst: str | None = None
+) -> Check:
+    """A measured value held to a limit."""
     return Check(
         name,
         limit.admits(value),
@@ -90,4 +144,6 @@ def against_limit(name: str, explanation: str, value: float, limit: Limit | None
         sense=limit.sense,
         margin=limit.margin(value),
         passing_limit=value,
+        worst=worst,
+        limit_by_hand=limit.by_hand,
     )

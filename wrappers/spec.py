@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, NDArray[np.float32]]
 
 Layout = Literal["features", "nchw", "nhwc"]
+Sense = Literal["at_most", "at_least"]
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,15 @@ class Contract:
 
 @dataclass(frozen=True)
 class Limit:
-    """The worst value of a metric that still passes: at most, or at least, `bound`."""
+    """The worst value of a metric that still passes: at most, or at least, `bound`.
+
+    `by_hand` where a user set it in place of the spec.
+    """
 
     metric: str
     bound: float
-    sense: Literal["at_most", "at_least"]
+    sense: Sense
+    by_hand: bool = False
 
     def admits(self, value: float) -> bool:
         """Whether the value passes; NaN never does."""
@@ -158,11 +163,12 @@ class ModelSpec:
             contract says. It must not pass through the wrapper: a wrong rewrite must show.
         metrics: the names of the metrics (verify/metrics.py) that judge it.
         output_span: `(lowest, highest)` value an output may take.
-        limits: by precision, the limits that a verdict holds it to.
+        limits: by precision, the limits that a verdict holds it to; of metrics and of trials' rows.
         configure: build options to the spec of the model built so; raises UsageError for what
             cannot be. None for a model that takes no options.
         read_pictures: a user's picture files to inputs by name; None for a model that takes none.
         read_message: outputs to what they say; None for a model that reads no messages.
+        trials: the names of the trials (files of verify/trials/) that judge it besides.
     """
 
     name: str
@@ -180,6 +186,7 @@ class ModelSpec:
     configure: "Callable[[BuildOptions], ModelSpec] | None" = None
     read_pictures: "Callable[[Contract, Sequence[Path]], list[Arrays]] | None" = None
     read_message: "Callable[[Arrays], Message] | None" = None
+    trials: tuple[str, ...] = ()
 
     def configured(self, options: BuildOptions) -> "ModelSpec":
         """The model as built with these options.

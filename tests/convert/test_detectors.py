@@ -10,9 +10,10 @@ import torch
 
 from convert.pipeline import convert_checkpoint
 from convert.tflite import op_counts, read_flatbuffer
-from verify.judge import identify, judge
+from verify.judge import judge
 from verify.reference import compute_reference, reference_without_network
 from verify.runtimes.litert import wholly_on_xnnpack
+from verify.subject import identify
 from wrappers.spec import BuildOptions
 
 if TYPE_CHECKING:

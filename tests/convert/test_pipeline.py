@@ -11,8 +11,9 @@ from chunkport.files import sha256_of
 from convert.card import identify_checkpoint, read_card
 from convert.pipeline import Conversion, convert_checkpoint
 from networks.gan import Generator
-from verify.judge import identify, judge
+from verify.judge import judge
 from verify.reference import compute_reference
+from verify.subject import identify
 
 
 def test_nothing_asked_for_is_a_mistake(generator_checkpoint: Path, tmp_path: Path) -> None:

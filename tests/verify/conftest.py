@@ -1,10 +1,15 @@
-"""A mark by a known rule, and a reader of it: exact parts to measure with."""
+"""Exact parts to measure with: a mark by a known rule and its reader, and .tflites made by hand."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from convert.tflite import write_flatbuffer
 from verify.attacks import Pixels
 from verify.marked_pictures import Bits, MarkedPicture, random_message
 from verify.message_readers import Reader
@@ -40,3 +45,108 @@ class Cells:
 @pytest.fixture(scope="session")
 def cells() -> Cells:
     return Cells(Reader("cells", _NBITS, _read))
+
+
+@dataclass(frozen=True)
+class HandMade:
+    """A .tflite written op by op, so that every byte and every multiplication in it is known.
+
+    Attributes:
+        tensors: by name: the values of a constant, or the shape of what is computed.
+        ops: (kind, inputs, output), in order of execution; the first input of the first op goes
+            in, the last output comes out.
+        scales: of constants, by name; their zero points are 0.
+    """
+
+    tensors: Mapping[str, NDArray[Any] | tuple[int, ...]]
+    ops: Sequence[tuple[str, Sequence[str], str]]
+    scales: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def write(self, path: Path) -> Path:
+        from ai_edge_litert import schema_py_generated as schema
+
+        model, graph, signature = schema.ModelT(), schema.SubGraphT(), schema.SignatureDefT()
+        model.version, buffers = 3, dict[int, Any]()
+        kinds = sorted({kind for kind, _, _ in self.ops})
+        model.operatorCodes = [_operator_code(kind) for kind in kinds]
+        names = list(self.tensors)
+        graph.tensors = [self._tensor(name, buffers) for name in names]
+        model.buffers = [schema.BufferT(), *buffers.values()]  # the first stands for no values
+        graph.operators = []
+        for kind, inputs, output in self.ops:
+            op = schema.OperatorT()
+            op.opcodeIndex = kinds.index(kind)
+            op.inputs, op.outputs = [names.index(name) for name in inputs], [names.index(output)]
+            if kind in _OPTIONS:
+                options = getattr(schema, f"{_OPTIONS[kind]}T")()
+                if hasattr(options, "strideH"):
+                    options.strideH = options.strideW = 1
+                if hasattr(options, "depthMultiplier"):
+                    options.depthMultiplier = 1
+                if hasattr(options, "axis"):
+                    options.axis = 3
+                op.builtinOptions = options
+                op.builtinOptionsType = getattr(schema.BuiltinOptions, _OPTIONS[kind])
+            graph.operators.append(op)
+        graph.inputs = [names.index(self.ops[0][1][0])]
+        graph.outputs = [names.index(self.ops[-1][2])]
+        signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+        signature.inputs = [_named(b"x", graph.inputs[0])]
+        signature.outputs = [_named(b"y", graph.outputs[0])]
+        model.subgraphs, model.signatureDefs = [graph], [signature]
+        write_flatbuffer(model, path)
+        return path
+
+    def _tensor(self, name: str, buffers: dict[int, Any]) -> Any:
+        """The tensor, its values put among the buffers unless another has the same array."""
+        from ai_edge_litert import schema_py_generated as schema
+
+        tensor, content = schema.TensorT(), self.tensors[name]
+        tensor.name, tensor.buffer, tensor.type = name.encode(), 0, 0
+        if isinstance(content, tuple):
+            tensor.shape = list(content)
+            return tensor
+        tensor.shape, tensor.type = list(content.shape), _TYPE_CODES[content.dtype.name]
+        if id(content) not in buffers:
+            buffers[id(content)] = schema.BufferT()
+            buffers[id(content)].data = np.frombuffer(content.tobytes(), dtype=np.uint8)
+        tensor.buffer = list(buffers).index(id(content)) + 1
+        if name in self.scales:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = list(self.scales[name])
+            tensor.quantization.zeroPoint = [0] * len(self.scales[name])
+        return tensor
+
+
+_TYPE_CODES = {"float32": 0, "float16": 1, "int32": 2, "int8": 9}
+_OPTIONS = {
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions",
+    "BATCH_MATMUL": "BatchMatMulOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "ADD": "AddOptions",
+}
+
+
+def _operator_code(kind: str) -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    code = schema.OperatorCodeT()
+    code.builtinCode = getattr(schema.BuiltinOperator, kind)
+    code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 1
+    return code
+
+
+def _named(name: bytes, index: int) -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name, index
+    return entry
+
+
+@pytest.fixture(scope="session")
+def hand_made() -> type[HandMade]:
+    return HandMade

@@ -15,8 +15,9 @@ from chunkport.errors import BadInputError, UsageError
 from convert.card import identify_checkpoint
 from convert.tflite import attach_metadata, read_flatbuffer, write_flatbuffer
 from networks.gan import Generator
-from verify.judge import Subject, identify, judge
+from verify.judge import judge
 from verify.reference import Reference, compute_reference
+from verify.subject import Subject, identify
 from verify.verdict import Verdict
 from wrappers.gan_generator import load_network
 

@@ -93,4 +93,6 @@ def test_outputs_of_samples_are_stacked_by_name() -> None:
 
 
 def test_every_metric_is_listed_under_its_own_name() -> None:
-    assert all(name == metric.name and metric.explanation for name, metric in METRICS.items())
+    assert all(
+        name == metric.name and metric.figure.explanation for name, metric in METRICS.items()
+    )

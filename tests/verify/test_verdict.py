@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
+from verify.verdict import (
+    Check,
+    Figure,
+    Verdict,
+    against_limit,
+    measured,
+    skipped,
+    yes_or_no,
+)
 from wrappers.spec import Limit, at_least, at_most
 
 
@@ -69,9 +77,20 @@ def test_nan_fails_its_limit() -> None:
 
 
 def test_without_a_limit_the_value_is_told_but_cannot_fail() -> None:
-    check = against_limit("error", "in plain words", 0.75, None)
-    assert check.passed is None
+    check = measured("error", Figure("in plain words"), 0.75, {})
+    assert (check.passed, check.value) == (None, 0.75)
     assert check.reason == "measured 0.75; no limit for this precision"
+
+
+def test_what_only_informs_says_why_and_takes_a_limit_that_a_user_sets() -> None:
+    figure = Figure("bits read otherwise", informs="of no consequence near 0")
+    check = measured("flipped", figure, 3, {}, "sample 2: 3")
+    assert (check.passed, check.value, check.limit) == (True, 3, None)
+    assert check.informs
+    assert (check.reason, check.worst) == ("of no consequence near 0", "sample 2: 3")
+    held = measured("flipped", figure, 3, {"flipped": Limit("flipped", 2, "at_most", by_hand=True)})
+    assert (held.passed, held.margin, held.limit_by_hand) == (False, -1, True)
+    assert not held.informs
 
 
 def test_the_json_holds_every_row_whole() -> None:

@@ -1,4 +1,4 @@
-"""The LiteRT interpreter, with XNNPACK as phones run it on their CPUs."""
+"""The LiteRT interpreter: with XNNPACK, as phones run it on their CPUs, or with its own kernels."""
 
 import os
 import sys
@@ -16,20 +16,28 @@ if TYPE_CHECKING:
 class LiteRtSession:
     """A .tflite in the LiteRT interpreter.
 
+    Without `xnnpack` every op is computed by the interpreter's own kernels: what differs then is
+    of the delegate, and what does not is of the file.
+
     Raises:
         MissingDependencyError: ai-edge-litert is not installed.
         ValueError, RuntimeError: the interpreter refuses the file.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, *, xnnpack: bool = True) -> None:
         try:
-            from ai_edge_litert.interpreter import Interpreter
+            from ai_edge_litert.interpreter import Interpreter, OpResolverType
         except ImportError as error:
             raise MissingDependencyError(
                 "ai-edge-litert is not installed; pip install ai-edge-litert"
             ) from error
-        with _native_stderr_hidden():
-            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        kernels = OpResolverType.AUTO
+        if not xnnpack:
+            kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        with native_stderr_hidden():
+            self._interpreter = Interpreter(
+                model_path=str(path), num_threads=threads, experimental_op_resolver_type=kernels
+            )
             self._interpreter.allocate_tensors()
         names = self._interpreter.get_signature_list()
         signature = self._interpreter.get_signature_runner(next(iter(names)) if names else None)
@@ -79,13 +87,13 @@ def wholly_on_xnnpack(path: Path) -> bool:
         raise MissingDependencyError(
             "ai-edge-litert is not installed; pip install ai-edge-litert"
         ) from error
-    with _native_stderr_hidden():
+    with native_stderr_hidden():
         compiled = CompiledModel.from_file(str(path), hardware_accel=HardwareAccelerator.CPU)
         return bool(compiled.is_fully_accelerated())
 
 
 @contextmanager
-def _native_stderr_hidden() -> Iterator[None]:
+def native_stderr_hidden() -> Iterator[None]:
     """The runtime announces its delegate there, once per process; its errors are raised."""
     sys.stderr.flush()
     saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -35,3 +35,15 @@ def test_an_answer_stays_when_the_next_is_computed(generator_tflites: dict[str, 
     second = session.run({"latent": np.ones((1, 100), np.float32)})["image"]
     assert np.array_equal(first, kept)
     assert not np.array_equal(first, second)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8-dynamic"])
+def test_without_xnnpack_it_computes_the_same_by_other_kernels(
+    generator_tflites: dict[str, Path], precision: str
+) -> None:
+    path, latent = generator_tflites[precision], {"latent": np.ones((1, 100), np.float32)}
+    delegated = LiteRtSession(path, threads=1).run(latent)["image"]
+    own = LiteRtSession(path, threads=1, xnnpack=False).run(latent)["image"]
+    assert not np.array_equal(own, delegated)
+    assert np.abs(own - delegated).max() < (0.1 if precision == "int8-dynamic" else 1e-5)
