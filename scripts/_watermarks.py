@@ -1,6 +1,6 @@
 """What the watermark commands share: their arguments, pictures as they read them, their tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PICTURE = click.Path(dir_okay=False, path_type=Path)
 RATE = 1e-6
+_FIRST_UNSEEN = 1 << 24  # train-watermark draws the scenes from 0 on, of the same seeds
 
 rate_option = click.option(
     "--false-positive-rate",
@@ -24,6 +25,15 @@ rate_option = click.option(
     default=RATE,
     help="How often chance may match so many bits that a message counts as found.",
 )
+
+
+def drawn_scenes(count: int, seed: int, first: int = 0) -> "Iterator[Pixels]":
+    """Drawn pictures that no training has seen, from the one with that number on."""
+    from train.picture_files import seed_of
+    from train.scenes import render_scene
+
+    first += _FIRST_UNSEEN
+    return (render_scene(seed_of(seed, number)) for number in range(first, first + count))
 
 
 def share(value: float | None) -> str:

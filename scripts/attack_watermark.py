@@ -14,7 +14,14 @@ from scripts._models import MODELS
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_command
 from scripts._output import Column, Output
 from scripts._verdicts import show_checks
-from scripts._watermarks import between, chosen_card, rate_option, read_pixels, share
+from scripts._watermarks import (
+    between,
+    chosen_card,
+    drawn_scenes,
+    rate_option,
+    read_pixels,
+    share,
+)
 
 if TYPE_CHECKING:
     from verify.attack_survival import MarkVisibility, Survival
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
     from verify.message_readers import Reader
 
 _FAILED = 1
-_FIRST_UNSEEN = 1 << 24  # train-watermark draws the scenes from 0 on, of the same seeds
 _SURVIVALS = (
     Column("shown_attack", "attack"),
     Column("reader", "read by"),
@@ -137,13 +143,13 @@ def command(
     _warn_of_others(output, checkpoint, readers)
     threshold = matches_needed(readers[0].nbits, false_positive_rate)
     count = min(count, len(paths)) if paths else count
-    pictures = map(read_pixels, paths[:count]) if paths else _scenes(count, seed)
+    pictures = map(read_pixels, paths[:count]) if paths else drawn_scenes(count, seed)
     with output.progress("attacking", total=count) as advance:
         marked = _marked(checkpoint, pictures, message, readers[0].nbits, seed)
         survivals, seen = measure_survival(marked, readers, threshold, seed, advance)
     checks = survival_checks(survivals, least, most_loss)
     unmarked = [] if message else paths[:clean]
-    rest = _scenes(clean - len(unmarked), seed, first=count)
+    rest = drawn_scenes(clean - len(unmarked), seed, first=count)
     found: tuple[FalsePositives, ...] = ()
     if clean:
         with output.progress("reading clean pictures", total=clean) as advance:
@@ -196,15 +202,6 @@ def _warn_of_others(output: Output, checkpoint: Path, readers: "Sequence[Reader]
                 f"{name}: its card names another checkpoint than {checkpoint}; if that is not the "
                 "same detector taken out, the comparison says nothing"
             )
-
-
-def _scenes(count: int, seed: int, first: int = 0) -> "Iterator[Pixels]":
-    """Drawn pictures that no training has seen, from the one with that number on."""
-    from train.picture_files import seed_of
-    from train.scenes import render_scene
-
-    first += _FIRST_UNSEEN
-    return (render_scene(seed_of(seed, number)) for number in range(first, first + count))
 
 
 def _marked(

@@ -2,16 +2,19 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from chunkport.errors import UsageError
 from scripts._build_options import flags_of
 from scripts._models import MODELS, PRECISIONS, named_model, spec_option
-from scripts._options import CHECKPOINT, TFLITE, chunkport_command
+from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
 from scripts._output import Output
+from scripts._watermarks import drawn_scenes
 
 if TYPE_CHECKING:
     from verify.report import CommandLine, JudgedFile
@@ -40,6 +43,13 @@ _FAILED = 1
 )
 @click.option("--samples", type=click.IntRange(min=1), default=32, help="How many inputs.")
 @click.option("--seed", type=int, default=0, help="Which inputs.")
+@click.option("--samples-dir", type=FOLDER, help="Pictures of your own, judged along with these.")
+@click.option(
+    "--marked",
+    type=click.IntRange(min=0),
+    default=12,
+    help="How many pictures to mark and read, of a checkpoint that holds an embedder.",
+)
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
 @click.option("--force", is_flag=True, help="Replace a page that is already there.")
 def command(
@@ -53,6 +63,8 @@ def command(
     target: Path,
     samples: int,
     seed: int,
+    samples_dir: Path | None,
+    marked: int,
     num_threads: int,
     force: bool,
 ) -> int:
@@ -63,53 +75,41 @@ def command(
     """
     from chunkport.files import make_folder
     from verify.benchmark_document import read_benchmark
-    from verify.contact_sheet import Candidate, make_contact_sheet
-    from verify.judge import judge
-    from verify.reference import compute_reference
-    from verify.report import CommandLine, JudgedFile, Report, labels_of, write_report
+    from verify.reference import pictures_in
+    from verify.report import CommandLine
+    from verify.report.assembly import Request, assemble
+    from verify.report.page import write_report
     from verify.subject import identify
-    from verify.trials import TrialChoices
 
     if target.exists() and not force:
         raise UsageError(f"{target}: already there; add --force to replace")
     make_folder(target.parent)  # before the long work, not after it
-    measured = read_benchmark(benchmark) if benchmark else None
-    labels = labels_of(files)
-    subjects = [identify(path, named_model(model, spec), precision) for path in files]
-    judged, sheets, models = [], [], {}
+    request = Request(
+        checkpoint=checkpoint,
+        subjects=[identify(path, named_model(model, spec), precision) for path in files],
+        samples=samples,
+        seed=seed,
+        threads=num_threads,
+        pictures=pictures_in(samples_dir) if samples_dir else (),
+        scenes=partial(drawn_scenes, marked, seed) if marked else None,
+        benchmark=read_benchmark(benchmark) if benchmark else None,
+    )
     with output.progress("comparing") as advance:
-        for name, options in dict.fromkeys((it.model, it.options) for it in subjects):
-            advance(note=name)
-            reference = compute_reference(
-                *(name, checkpoint, samples, seed, advance), options=options, trials=TrialChoices()
-            )
-            models[name] = reference.spec.summary
-            candidates: list[Candidate] = []
-            for subject, label in zip(subjects, labels, strict=True):
-                if (subject.model, subject.options) != (name, options):
-                    continue
-                ran: list[Any] = []
-                verdict = judge(subject, reference, num_threads, advance, on_outputs=ran.extend)
-                judged.append(JudgedFile(label, verdict, subject.card))
-                if ran:
-                    candidates.append(Candidate(label, subject.precision, ran))
-            sheets.append(make_contact_sheet(reference, candidates))
+        report = assemble(request, lambda note: advance(note=note))
     given: list[tuple[str, object]] = [
         ("--model", model),
         ("--spec", spec),
         ("--precision", precision),
+        ("--samples", samples),
+        ("--seed", seed),
+        ("--samples-dir", samples_dir),
     ]
-    given += [("--samples", samples), ("--seed", seed)]
     same = [*files, "--checkpoint", checkpoint, *_flags(given)]
-    page = _flags([("--benchmark", benchmark), ("--output", target)])
-    report = Report(
-        checkpoint=str(checkpoint),
-        models=models,
-        files=tuple(judged),
-        sheets=tuple(sheets),
-        benchmark=measured,
+    page = _flags([("--benchmark", benchmark), ("--marked", marked), ("--output", target)])
+    report = replace(
+        report,
         commands=(
-            *_conversions(checkpoint, judged),
+            *_conversions(checkpoint, report.files),
             CommandLine("judge them", _line("verify", *same)),
             CommandLine("write this page", _line("report", *same, *page)),
         ),

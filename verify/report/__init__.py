@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verify.report.op_list import OpList
 from verify.report.byte_map import ByteMap
+from verify.report.op_list import OpList
 from verify.verdict import Check, Verdict
 
 if TYPE_CHECKING:
@@ -29,19 +29,27 @@ class JudgedFile:
     card: "Card | None"
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many checks passed, failed and could not run."""
-        results = [check.passed for check in self.verdict.checks]
-        return {
-            "passed": results.count(True),
-            "failed": results.count(False),
-            "not run": results.count(None),
+    def counts(self) -> str:
+        """How many checks passed, could not run and failed, the last by name."""
+        checks = self.verdict.checks
+        failed = [check.name for check in checks if check.passed is False]
+        counted = {
+            "passed": sum(check.passed is True for check in checks),
+            "not run": sum(check.passed is None for check in checks),
+            f"failed: {', '.join(failed)}": len(failed),
         }
+        return ", ".join(f"{count} {result}" for result, count in counted.items() if count)
 
     @property
-    def checks(self) -> list[Check]:
-        """Its checks, those that failed first."""
-        return sorted(self.verdict.checks, key=lambda check: check.passed is not False)
+    def telling(self) -> list[Check]:
+        """The checks that say more than that they passed, those that failed first."""
+        telling = [check for check in self.verdict.checks if not _merely_passed(check)]
+        return sorted(telling, key=lambda check: check.passed is not False)
+
+    @property
+    def merely_passed(self) -> list[Check]:
+        """The checks without a number, passed."""
+        return [check for check in self.verdict.checks if _merely_passed(check)]
 
 
 @dataclass(frozen=True)
@@ -119,3 +127,7 @@ def labels_of(paths: Sequence[Path]) -> list[str]:
         name if names.count(name) == 1 else str(path)
         for path, name in zip(paths, names, strict=True)
     ]
+
+
+def _merely_passed(check: Check) -> bool:
+    return check.passed is True and check.value is None

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ROWS = 6
 _SIDE = 112  # pixels of a thumbnail
-_SHORT = 64  # bits: longer messages are drawn for a file only where it flips some
 _NAMED = 12  # flipped bits that are listed by number
 
 
@@ -32,7 +31,7 @@ class Strip:
         confidence: the detection logit.
         flipped: how many bits are other than the network's.
         said: the finding in words.
-        drawing: its cells; None where there is nothing to see in them.
+        drawing: its cells; None of a file that reads every bit as the network does.
     """
 
     reader: str
@@ -66,11 +65,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class BitSheet:
-    """The sheet of one model; without rows it says why in `reason`."""
+    """What was read in some pictures; without rows it says why in `reason`."""
 
-    model: str
+    title: str
     what: str
-    pictures: int
     tallies: tuple[Tally, ...] = ()
     rows: tuple[BitRow, ...] = ()
     reason: str | None = None
@@ -79,7 +77,7 @@ class BitSheet:
 def make_bit_sheet(
     reference: "Reference",
     candidates: Sequence[Candidate],
-    what: str,
+    pictures: tuple[str, str],
     names: Sequence[str],
     rows: int = DEFAULT_ROWS,
 ) -> BitSheet:
@@ -88,11 +86,11 @@ def make_bit_sheet(
     Args:
         reference: the network's answers.
         candidates: the files that ran, with an output for every sample.
-        what: the pictures, in a few words.
+        pictures: the sheet's title, and what they are in a few words.
         names: of each sample.
         rows: how many to show.
     """
-    sheet = BitSheet(reference.spec.name, what, len(reference.inputs))
+    sheet = BitSheet(*pictures)
     if not candidates:
         return replace(sheet, reason="no file ran")
     outputs = [output.name for output in reference.contract.outputs]
@@ -107,10 +105,10 @@ def make_bit_sheet(
             names[sample],
             _picture(reference, sample),
             (
-                _strip("PyTorch", expected[sample], expected[sample], rms[sample]),
+                _network_strip(expected[sample], rms[sample]),
                 *(
-                    _strip(candidate.precision, logits[sample], expected[sample], rms[sample])
-                    for candidate, logits in zip(candidates, actual, strict=True)
+                    _strip(candidate.precision, logits, expected[sample], rms[sample])
+                    for candidate, logits in zip(candidates, actual[:, sample], strict=True)
                 ),
             ),
         )
@@ -144,28 +142,37 @@ def _tally(candidate: Candidate, flips: NDArray[np.bool_]) -> Tally:
     )
 
 
+def _network_strip(logits: NDArray[np.float64], rms: float) -> Strip:
+    bits = (logits[1:] > 0).tolist()
+    return replace(
+        _strip("PyTorch", logits, logits, rms), drawing=draw_strip(logits[1:], rms, bits)
+    )
+
+
 def _strip(
     reader: str, logits: NDArray[np.float64], expected: NDArray[np.float64], rms: float
 ) -> Strip:
-    bits, reference = (logits[1:] > 0).tolist(), (expected[1:] > 0).tolist()
-    flipped = [bit for bit, (one, other) in enumerate(zip(bits, reference, strict=True)) if one != other]
-    signs = np.where(expected[1:] > 0, 1, -1)
-    margins = signs * logits[1:] / rms
-    nearest = int(margins.argmin())
-    said = f"bit {nearest} is the nearest to flipping, {margins[nearest]:.2f} of the RMS away"
-    if flipped:
-        listed = ", ".join(map(str, flipped[:_NAMED]))
-        more = f" and {len(flipped) - _NAMED} more" if len(flipped) > _NAMED else ""
-        said = f"{len(flipped)} of {len(bits)} flipped: bit{'s' * (len(flipped) > 1)} {listed}{more}"
-    wanted = logits is expected or flipped or len(bits) <= _SHORT
+    bits, reference = logits[1:] > 0, expected[1:] > 0
+    flipped = np.flatnonzero(bits != reference).tolist()
     return Strip(
         reader=reader,
-        hex=Message(0.0, tuple(map(int, bits))).hex,
+        hex=Message(0.0, tuple(bits.astype(int).tolist())).hex,
         confidence=float(logits[0]),
         flipped=len(flipped),
-        said=said,
-        drawing=draw_strip(logits[1:], rms, reference) if wanted else None,
+        said=_said_of_flips(flipped, len(bits)) if flipped else _said_of_margin(logits[1:], rms),
+        drawing=draw_strip(logits[1:], rms, reference.tolist()) if flipped else None,
     )
+
+
+def _said_of_flips(flipped: Sequence[int], bits: int) -> str:
+    listed = ", ".join(map(str, flipped[:_NAMED]))
+    more = f" and {len(flipped) - _NAMED} more" if len(flipped) > _NAMED else ""
+    return f"{len(flipped)} of {bits} flipped: bit{'s' * (len(flipped) > 1)} {listed}{more}"
+
+
+def _said_of_margin(logits: NDArray[np.float64], rms: float) -> str:
+    nearest = int(np.abs(logits).argmin())
+    return f"nearest to flipping: bit {nearest}, {abs(logits[nearest]) / rms:.2f} of the RMS away"
 
 
 def _picture(reference: "Reference", sample: int) -> Picture | None:

@@ -9,10 +9,10 @@ from verify.report.treemap import Rectangle, squarify
 from verify.weight_map import ModuleBytes, WeightMap, WeightPart, module_tree
 
 _WIDTH, _HEIGHT = 1000.0, 400.0  # in the map's own units, near to pixels of a wide page
-_PHONE = 0.35  # of that width, on a phone
-_LETTER, _PADDING, _LINE = 7.4, 10.0, 20.0  # what a label takes, in the same units
+_PHONE = (0.35, 1.1)  # of that width and height, on a phone
+_LETTER, _PADDING, _LINE = 7.0, 10.0, 15.0  # what a label takes, in the same units
 _ROOT = "(outermost)"
-_REST = "rest of the file"
+_REST = "rest"
 _KINDS = {"FLOAT32": "float32", "FLOAT16": "float16", "INT8": "int8", "INT4": "int4"}
 _OTHER, _NO_WEIGHTS = "other", "none"
 
@@ -42,15 +42,15 @@ class Tile:
 
     Attributes:
         kind: of its values, a class of the page.
-        label: what fits into it on a wide page, if anything does.
-        fits_phone: whether that also fits on a phone.
+        label: the lines that fit into it on a wide page, if any do.
+        phone_label: likewise on a phone.
         title: all that there is to say.
     """
 
     rectangle: Rectangle
     kind: str
-    label: str
-    fits_phone: bool
+    label: tuple[str, ...]
+    phone_label: tuple[str, ...]
     title: str
 
 
@@ -82,9 +82,10 @@ class _Layout:
     rows: list[ModuleRow] = field(default_factory=list)
 
     def add(self, row: ModuleRow, kind: str, within: Rectangle) -> None:
-        label, fits_phone = _label(row.path, within)
+        label = _label(row.path, within.width, within.height)
+        phone_label = _label(row.path, within.width * _PHONE[0], within.height * _PHONE[1])
         title = f"{row.path}: {some_bytes(row.size_bytes)}, {row.share} of the file, {row.dtype}"
-        self.tiles.append(Tile(_in_percent(within), kind, label, fits_phone, title))
+        self.tiles.append(Tile(_in_percent(within), kind, label, phone_label, title))
         self.rows.append(row)
 
 
@@ -135,20 +136,29 @@ def _legend(weights: WeightMap) -> Iterator[tuple[str, str, str]]:
     """(class, name, bytes) of each way in which bytes are stored."""
     for dtype, size in weights.by_dtype().items():
         yield _KINDS.get(dtype, _OTHER), dtype.lower(), some_bytes(size)
-    yield _NO_WEIGHTS, _REST, some_bytes(sum(weights.rest.values()))
+    yield _NO_WEIGHTS, "rest: card, names, structure", some_bytes(sum(weights.rest.values()))
 
 
-def _label(path: str, within: Rectangle) -> tuple[str, bool]:
-    """The longest end of the path that fits, and whether it fits on a phone."""
-    if within.height < _LINE:
-        return "", False
+def _label(path: str, width: float, height: float) -> tuple[str, ...]:
+    """The longest end of the path that fits, broken at its dots; nothing that is only a number."""
+    letters = int((width - _PADDING) / _LETTER)
     names = path.split(".")
     for first in range(len(names)):
-        label = ".".join(names[first:])
-        needed = len(label) * _LETTER + _PADDING
-        if needed <= within.width:
-            return label, needed <= within.width * _PHONE
-    return "", False
+        lines = _broken(names[first:], letters)
+        if lines and len(lines) * _LINE + _PADDING <= height and not "".join(lines).isdecimal():
+            return lines
+    return ()
+
+
+def _broken(names: Sequence[str], letters: int) -> tuple[str, ...]:
+    """The names joined by dots, in lines of so many letters at most; none where one is longer."""
+    lines = [names[0]]
+    for name in names[1:]:
+        if len(lines[-1]) + 1 + len(name) <= letters:
+            lines[-1] += f".{name}"
+        else:
+            lines.append(f".{name}")
+    return tuple(lines) if max(map(len, lines)) <= letters else ()
 
 
 def _in_percent(rectangle: Rectangle) -> Rectangle:
@@ -156,8 +166,3 @@ def _in_percent(rectangle: Rectangle) -> Rectangle:
         *(100 * rectangle.x / _WIDTH, 100 * rectangle.y / _HEIGHT),
         *(100 * rectangle.width / _WIDTH, 100 * rectangle.height / _HEIGHT),
     )
-
-
-def kinds_of(maps: Sequence[ByteMap]) -> set[str]:
-    """The classes that the maps' tiles have."""
-    return {tile.kind for byte_map in maps for tile in byte_map.tiles}

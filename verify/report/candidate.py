@@ -1,10 +1,12 @@
 """A file that ran, with what it answered."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wrappers.spec import Arrays
 
 
@@ -15,3 +17,4 @@ class Candidate:
     label: str
     precision: str
     outputs: "Sequence[Arrays]"
+    path: Path

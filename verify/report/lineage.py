@@ -1,4 +1,4 @@
-"""From each file of a checkpoint to each .tflite, and whether that checkpoint is the one at hand."""
+"""From each file of a checkpoint to each .tflite, and whether it is the checkpoint at hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

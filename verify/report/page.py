@@ -42,5 +42,25 @@ def render(report: Report) -> str:
         "shape": shape,
     }
     return environment.get_template("report.html.j2").render(
-        report=report, version=__version__, charts=charts_of(report.benchmark)
+        report=report,
+        sections=_sections(report),
+        version=__version__,
+        charts=charts_of(report.benchmark),
     )
+
+
+def _sections(report: Report) -> list[tuple[str, str]]:
+    """The sections that the page has, each by its file in `templates/sections/` and its title.
+
+    Those are left out that are not for such models; what could be there and is not says why.
+    """
+    wanted = {
+        "checks": ("Checks", True),
+        "pictures": ("Pictures", bool(report.sheets)),
+        "bits": ("Message bits", bool(report.bits)),
+        "benchmark": ("Benchmark", True),
+        "inside": ("Bytes and ops", True),
+        "origin": ("Origin", True),
+        "commands": ("Commands", True),
+    }
+    return [(place, title) for place, (title, there) in wanted.items() if there]

@@ -57,7 +57,9 @@ def _worst_ratio(sizes: Sequence[float], side: float, scale: float) -> float:
     return max(max(depth / length, length / depth) for length in lengths)
 
 
-def _place(sizes: Sequence[float], scale: float, free: Rectangle) -> tuple[list[Rectangle], Rectangle]:
+def _place(
+    sizes: Sequence[float], scale: float, free: Rectangle
+) -> tuple[list[Rectangle], Rectangle]:
     """Put a row against the shorter side; also what is left of the rectangle."""
     area = sum(sizes) * scale
     across = free.width >= free.height
