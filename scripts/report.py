@@ -84,6 +84,7 @@ def command(
     if target.exists() and not force:
         raise UsageError(f"{target}: already there; add --force to replace")
     make_folder(target.parent)  # before the long work, not after it
+    measured = read_benchmark(benchmark) if benchmark else None
     request = Request(
         checkpoint=checkpoint,
         subjects=[identify(path, named_model(model, spec), precision) for path in files],
@@ -92,7 +93,7 @@ def command(
         threads=num_threads,
         pictures=pictures_in(samples_dir) if samples_dir else (),
         scenes=partial(drawn_scenes, marked, seed) if marked else None,
-        benchmark=read_benchmark(benchmark) if benchmark else None,
+        benchmark=measured,
     )
     with output.progress("comparing") as advance:
         report = assemble(request, lambda note: advance(note=note))
@@ -103,6 +104,7 @@ def command(
         ("--samples", samples),
         ("--seed", seed),
         ("--samples-dir", samples_dir),
+        ("--num-threads", num_threads),
     ]
     same = [*files, "--checkpoint", checkpoint, *_flags(given)]
     page = _flags([("--benchmark", benchmark), ("--marked", marked), ("--output", target)])

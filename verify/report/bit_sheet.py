@@ -119,7 +119,8 @@ def make_bit_sheet(
 
 def _rms(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Root mean square of each sample's bits, (samples,); never 0."""
-    return np.maximum(np.sqrt(np.square(logits[:, 1:]).mean(axis=1)), np.finfo(np.float64).tiny)
+    rms: NDArray[np.float64] = np.sqrt(np.square(logits[:, 1:]).mean(axis=1))
+    return np.maximum(rms, np.finfo(np.float64).tiny)
 
 
 def _nearest(

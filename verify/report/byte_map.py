@@ -140,12 +140,16 @@ def _legend(weights: WeightMap) -> Iterator[tuple[str, str, str]]:
 
 
 def _label(path: str, width: float, height: float) -> tuple[str, ...]:
-    """The longest end of the path that fits, broken at its dots; nothing that is only a number."""
+    """The longest end of the path that fits, broken at its dots; nothing without a letter."""
     letters = int((width - _PADDING) / _LETTER)
     names = path.split(".")
     for first in range(len(names)):
         lines = _broken(names[first:], letters)
-        if lines and len(lines) * _LINE + _PADDING <= height and not "".join(lines).isdecimal():
+        if (
+            lines
+            and len(lines) * _LINE + _PADDING <= height
+            and any(map(str.isalpha, "".join(lines)))
+        ):
             return lines
     return ()
 

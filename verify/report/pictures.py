@@ -58,7 +58,7 @@ def png(pixels: NDArray[np.uint8]) -> Picture:
 
 def _pixels(values: "Values", lowest: float, span: float) -> NDArray[np.uint8]:
     scaled = np.nan_to_num((values - lowest) * (255 / span), nan=0, posinf=255, neginf=0)
-    pixels = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
 
 

@@ -1,83 +1,24 @@
+import itertools
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from convert.card import Card
-from verify.benchmark_document import BenchmarkDocument, BenchmarkRow
-from verify.contact_sheet import Cell, ContactSheet, Picture, SheetColumn, SheetRow
-from verify.report import (
-    CommandLine,
-    JudgedFile,
-    Report,
-    figure,
-    group_origins,
-    labels_of,
-    render,
-    write_report,
-)
-from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
-from wrappers.spec import at_least, at_most
+from verify.benchmark_document import BenchmarkDocument
+from verify.report import Report, labels_of
+from verify.report.bit_sheet import BitSheet
+from verify.report.contact_sheet import ContactSheet
+from verify.report.page import render, write_report
+from verify.verdict import Figure, against_limit, measured
+from wrappers.spec import at_most
+
+if TYPE_CHECKING:
+    from tests.verify.report.conftest import Made
 
 HOSTILE = '<script>alert("1")</script>&.tflite'
-PICTURE = Picture("data:image/png;base64,AAAA", 128, 128)
-NO_FIGURES = dict.fromkeys(
-    (
-        "size_bytes",
-        "latency_p50_ms",
-        "latency_p90_ms",
-        "latency_min_ms",
-        "peak_memory_bytes",
-        "speed_vs_pytorch",
-        "speed_vs_plain",
-        "psnr_db",
-    )
-)
-PASSING = (
-    yes_or_no("loads", "opens in the runtime", None),
-    against_limit("psnr_db", "over all pictures", 58.9382, at_least("psnr_db", 35)),
-    against_limit("max_abs_difference", "largest", 0.25, at_most("max_abs_difference", 0.5)),
-)
-FAILING = (
-    against_limit("psnr_db", "over all pictures", 20.5, at_least("psnr_db", 35)),
-    yes_or_no("range", "inside the range", "sample 3: 'image' holds NaN"),
-    skipped("ssim", "likeness of structure", "the file did not run"),
-)
-
-
-def card(precision: str = "fp32", weights: str = "a") -> Card:
-    tensor = {
-        "name": "latent",
-        "shape": [1, 100],
-        "layout": "features",
-        "value_range": "N(0, 1)",
-        "meaning": "noise",
-        "dtype": "float32",
-    }
-    chunks = [{"name": f"m.chunk_{i:03}.pth", "sha256": f"{weights}{i}" * 32} for i in range(2)]
-    return Card(
-        model="gan-generator",
-        precision=precision,
-        variant="rewritten",
-        contract={"inputs": [tensor], "outputs": [{**tensor, "name": "image"}]},
-        checkpoint={"sha256": weights * 64, "files": chunks},
-        tools={"torch": "2.13.0"},
-    )
-
-
-def judged(label: str, checks: tuple[Check, ...], of: Card | None) -> JudgedFile:
-    precision = of.precision if of else "fp32"
-    verdict = Verdict(Path(label), "gan-generator", precision, 8_146_008, "f" * 64, 32, 0, checks)
-    return JudgedFile(label, verdict, of)
-
-
-def a_report(*files: JudgedFile, benchmark: BenchmarkDocument | None = None) -> Report:
-    columns = tuple(SheetColumn(it.label, it.verdict.precision, 1000) for it in files)
-    cells = tuple(Cell(PICTURE, PICTURE, 58.4, worst=True) for _ in files)
-    sheet = ContactSheet("gan-generator", 32, 0, 2.0, columns, (SheetRow(18, PICTURE, cells),))
-    commands = (CommandLine("judge them", "chunkport verify 'a b.tflite'"),)
-    return Report("m/model.pth", {"gan-generator": "fruit"}, files, (sheet,), benchmark, commands)
 
 
 def parsed(report: Report) -> ET.Element:
@@ -90,19 +31,22 @@ def text(element: ET.Element | None) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
+def section(page: ET.Element, name: str) -> str:
+    return text(page.find(f".//section[@id='{name}']"))
+
+
 def cells_of(page: ET.Element, file: int) -> dict[str, list[str]]:
-    """The checks of one file: the texts of a row's cells by the name of its check."""
+    """The checks of one file: the texts of a row's cells by the name of its check, in order."""
     rows = page.findall(f".//article[@id='file-{file}']//tbody/tr")
     return {text(row[0]): [text(cell) for cell in row[1:]] for row in rows}
 
 
-def test_every_check_of_every_file_is_there_with_its_figures() -> None:
-    page = parsed(a_report(judged("a", PASSING, card()), judged("b", FAILING, card("fp16"))))
+def test_every_check_of_every_file_is_there_with_its_figures(made: "Made") -> None:
+    page = parsed(made.full())
     first, second = cells_of(page, 1), cells_of(page, 2)
-    assert first["loads"] == ["opens in the runtime", "✓ pass", "", "", "", ""]
     assert first["psnr_db"][1:] == ["✓ pass", "58.94 dB", "≥ 35 dB", "23.94 dB", "58.94 dB"]
     assert first["max_abs_difference"][1:] == ["✓ pass", "0.25", "≤ 0.5", "0.25", "0.25"]
-    assert second["psnr_db"][1:] == ["✗ FAIL", "20.5 dB", "≥ 35 dB", "-14.5 dB", "20.5 dB"]
+    assert second["worst_psnr_db"][1:] == ["✗ FAIL", "20.5 dB", "≥ 35 dB", "-14.5 dB", "20.5 dB"]
     assert second["range"][0] == "inside the range sample 3: 'image' holds NaN"
     assert second["ssim"][:2] == [
         "likeness of structure the file did not run",
@@ -110,48 +54,76 @@ def test_every_check_of_every_file_is_there_with_its_figures() -> None:
     ]
 
 
+def test_checks_that_failed_come_first_and_those_that_merely_passed_last(made: "Made") -> None:
+    page = parsed(made.full())
+    assert list(cells_of(page, 2)) == ["worst_psnr_db", "range", "psnr_db", "ssim"]
+    article = page.find(".//article[@id='file-2']")
+    assert article is not None
+    assert text(article.find("details/summary")) == "✓ pass loads"
+    assert text(article.find("details/ul/li")) == "loads opens in the runtime"
+
+
+def test_what_is_held_to_no_limit_or_to_one_set_by_hand_says_so(made: "Made") -> None:
+    told = measured("bits", Figure("flips", informs="others have the limit"), 3, {}, "sample 2: 3")
+    by_hand = replace(against_limit("d", "far", 0.1, at_most("d", 1)), limit_by_hand=True)
+    page = parsed(made.report(made.judged("a", (told, by_hand), made.card())))
+    rows = cells_of(page, 1)
+    assert rows["bits"][:3] == ["flips worst: sample 2: 3 others have the limit", "no limit", "3"]
+    assert rows["d"][3] == "≤ 1 *"
+    assert "* set by hand, with --limit" in section(page, "checks")
+
+
 @pytest.mark.parametrize(
     ("files", "headline", "conclusion"),
     [
-        ([PASSING], "PASS", "1 of 1 files agree with PyTorch within the limits"),
-        ([PASSING, FAILING], "FAIL", "1 of 2 files failed: 1.tflite"),
+        (["passing"], "PASS", "1 of 1 file agrees with PyTorch within the limits"),
+        (["passing", "failing"], "FAIL", "1 of 2 files failed: 1.tflite"),
         (
-            [PASSING, FAILING[2:]],
+            ["passing", "skipped"],
             "PASS",
             "2 of 2 files agree with PyTorch within the limits; some checks could not run",
         ),
     ],
 )
 def test_the_verdict_stands_first(
-    files: list[tuple[Check, ...]], headline: str, conclusion: str
+    made: "Made", files: list[str], headline: str, conclusion: str
 ) -> None:
-    named = [judged(f"{i}.tflite", checks, card()) for i, checks in enumerate(files)]
-    page = parsed(a_report(*named))
+    checks = {"passing": made.passing, "failing": made.failing, "skipped": made.failing[-1:]}
+    named = [made.judged(f"{i}.tflite", checks[it], made.card()) for i, it in enumerate(files)]
+    page = parsed(made.report(*named))
     assert text(page.find(".//h1")) == headline
     assert text(page.find(".//p[@class='lead']")) == conclusion + "."
     words = [text(item) for item in page.findall(".//ul[@class='files']/li//*[@class='word']")]
     assert words == ["PASS" if item.verdict.passed else "FAIL" for item in named]
 
 
-def test_names_are_escaped_wherever_they_stand() -> None:
-    row = BenchmarkRow(HOSTILE, "<b>", "plain", "litert", {**NO_FIGURES}, "<i>why</i>")
+def test_what_failed_is_named_at_the_top(made: "Made") -> None:
+    counts = [text(it) for it in parsed(made.full()).findall(".//*[@class='counts']")]
+    assert counts[:2] == ["3 passed", "2 passed, 1 not run, 2 failed: worst_psnr_db, range"]
+
+
+def test_names_are_escaped_wherever_they_stand(made: "Made") -> None:
+    row = replace(made.row(HOSTILE), precision="<b>", reason="<i>why</i>")
     benchmark = BenchmarkDocument({"cpu": "<cpu>"}, (row,))
-    report = a_report(judged(HOSTILE, PASSING, card()), benchmark=benchmark)
+    report = replace(
+        made.report(made.judged(HOSTILE, made.passing, made.card()), benchmark=benchmark),
+        bits=(BitSheet(HOSTILE, HOSTILE, reason=HOSTILE),),
+    )
     page = parsed(report)
     assert not list(page.iter("script"))
     assert not list(page.iter("i"))
     assert render(report).count("<script") == 0
     assert HOSTILE in text(page.find("./head/title"))
-    assert HOSTILE in text(page.find(".//section[@id='benchmark']"))
+    assert HOSTILE in section(page, "benchmark")
 
 
-def test_the_page_fetches_nothing_and_runs_nothing() -> None:
-    report = a_report(judged("a", PASSING, card()), judged("b", PASSING, None))
-    source, page = render(report), parsed(report)
+def test_the_page_fetches_nothing_and_runs_nothing(made: "Made") -> None:
+    source, page = render(made.full()), parsed(made.full())
+    source = re.sub(r"base64,[\w+/=]+", "", source)
     assert not re.search(r"https?:|//[a-z]|@import|url\(", source)
     assert {item.tag for item in page.iter()}.isdisjoint({"script", "link", "iframe", "object"})
     sources = {value for item in page.iter() for key, value in item.items() if key == "src"}
-    assert sources == {PICTURE.uri}
+    assert all(source.startswith(("data:image/png;", "data:image/jpeg;")) for source in sources)
     targets = {value for item in page.iter() for key, value in item.items() if key == "href"}
     assert all(target.startswith("#") for target in targets)
     assert targets <= {"#" + item.attrib["id"] for item in page.iter() if "id" in item.attrib}
@@ -160,42 +132,62 @@ def test_the_page_fetches_nothing_and_runs_nothing() -> None:
     assert policy.attrib["content"].startswith("default-src 'none'")
 
 
-def test_the_page_can_be_heard() -> None:
-    page = parsed(a_report(judged("a", PASSING, card())))
+def test_every_section_can_be_reached_from_the_top(made: "Made") -> None:
+    page = parsed(made.full())
+    linked = [link.attrib["href"] for link in page.findall(".//nav/a")]
+    assert linked == ["#" + item.attrib["id"] for item in page.findall("./body/main/section")]
+    assert {"#bits", "#inside", "#origin"} < set(linked)
+
+
+def test_the_page_can_be_heard(made: "Made") -> None:
+    page = parsed(made.full())
     assert page.attrib["lang"] == "en"
     assert all(image.attrib["alt"] for image in page.iter("img"))
+    drawings = [it for it in page.iter("svg") if it.attrib.get("role") == "img"]
+    assert len(drawings) > 5
+    assert all(it.attrib["aria-label"] for it in drawings)
     assert all(item.attrib.get("scope") in {"col", "row"} for item in page.iter("th"))
     assert all(text(table.find("caption")) for table in page.iter("table"))
 
 
-def test_the_contact_sheet_states_its_amplification() -> None:
-    section = parsed(a_report(judged("a", PASSING, card()))).find(".//section[@id='pictures']")
-    assert "differences \N{MULTIPLICATION SIGN} 1,000 palest 0.002" in text(section)
-    assert "sample 18" in text(section)
-    assert "58.4 dB worst" in text(section)
+def test_headings_skip_no_level_and_every_place_has_one_name(made: "Made") -> None:
+    page = parsed(made.full())
+    levels = [int(item.tag[1]) for item in page.iter() if re.fullmatch("h[1-6]", str(item.tag))]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    names = [item.attrib["id"] for item in page.iter() if "id" in item.attrib]
+    assert len(names) == len(set(names))
 
 
-def test_a_sheet_without_pictures_says_why() -> None:
-    report = a_report(judged("a", PASSING, card()))
+def test_the_contact_sheet_states_its_amplification(made: "Made") -> None:
+    said = section(parsed(made.full()), "pictures")
+    assert "differences \N{MULTIPLICATION SIGN} 1,000 palest 0.002" in said
+    assert "sample 18" in said
+    assert "58.4 dB worst" in said
+
+
+def test_a_sheet_without_pictures_or_messages_says_why(made: "Made") -> None:
+    report = made.report(made.judged("a", made.passing, made.card()))
     sheet = ContactSheet("gan-generator", 32, 0, 2.0, reason="no file ran")
-    plain = Report(report.checkpoint, report.models, report.files, (sheet,), None, ())
-    section = parsed(plain).find(".//section[@id='pictures']")
-    assert "no pictures to compare, because no file ran" in text(section)
+    bits = BitSheet("tinyseal", "marked pictures", reason="it holds no embedder")
+    page = parsed(replace(report, sheets=(sheet,), bits=(bits,)))
+    assert "no pictures to compare, because no file ran" in section(page, "pictures")
+    assert "Nothing was read in marked pictures: it holds no embedder" in section(page, "bits")
 
 
-def test_bars_are_as_long_as_their_values() -> None:
-    slow = {**NO_FIGURES, "size_bytes": 4e6, "latency_p50_ms": 8.0, "latency_p90_ms": 10.0}
-    fast = {**NO_FIGURES, "size_bytes": 1e6, "latency_p50_ms": 2.0, "latency_p90_ms": 2.5}
-    lost = {**NO_FIGURES, "size_bytes": 1e6}
-    benchmark = BenchmarkDocument(
-        {"cpu": "Example"},
-        (
-            BenchmarkRow("PyTorch", "fp32", "network", "pytorch", slow, None),
-            BenchmarkRow("a", "int8-dynamic", "rewritten", "litert", fast, None),
-            BenchmarkRow("b", "fp32", "plain", "litert", lost, "the runtime refused it"),
-        ),
-    )
-    page = parsed(a_report(judged("a", PASSING, card()), benchmark=benchmark))
+def test_what_was_not_given_is_named_with_the_flag_that_gives_it(made: "Made") -> None:
+    page = parsed(made.report(made.judged("a", made.passing, made.card())))
+    assert "Not given: --benchmark shows" in section(page, "benchmark")
+
+
+def test_bars_are_as_long_as_their_values(made: "Made") -> None:
+    slow = made.row("PyTorch", "pytorch", size_bytes=4e6, latency_p50_ms=8.0, latency_p90_ms=10.0)
+    fast = made.row("a", size_bytes=1e6, latency_p50_ms=2.0, latency_p90_ms=2.5)
+    lost = replace(made.row("b", size_bytes=1e6), reason="the runtime refused it")
+    benchmark = BenchmarkDocument({"cpu": "Example"}, (slow, fast, lost))
+    file = made.judged("a", made.passing, made.card())
+    page = parsed(made.report(file, benchmark=benchmark))
     latency, size = page.findall(".//figure")
     widths = {
         (item.attrib["class"], item.attrib["width"])
@@ -206,23 +198,43 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert [line.attrib["x2"] for line in latency.iter("line")] == ["100.00%", "25.00%"]
     assert "the runtime refused it" in text(latency)
     assert "4.00 MB" in text(size)
-    assert "Example" in text(page.find(".//section[@id='benchmark']"))
+    assert "Example" in section(page, "benchmark")
 
 
-def test_what_files_have_in_common_stands_once() -> None:
-    files = (
-        judged("a", PASSING, card("fp32")),
-        judged("b", PASSING, card("fp16")),
-        judged("c", PASSING, card("fp16", weights="b")),
-        judged("d", PASSING, None),
-    )
-    assert [origin.labels for origin in group_origins(files)] == [("a", "b"), ("c",)]
-    section = text(parsed(a_report(*files)).find(".//section[@id='origin']"))
-    for sha in ("a0" * 32, "a1" * 32, "b1" * 32, "a" * 64):
-        assert section.count(sha) == 1
-    assert "1 \N{MULTIPLICATION SIGN} 100" in section
-    assert "torch2.13.0" in section
-    assert "d has no card" in section
+def test_flipped_bits_are_ringed_counted_and_listed(made: "Made") -> None:
+    page = parsed(made.full())
+    first = page.find(".//section[@id='bits']//ol[@class='readings']/li")
+    assert first is not None
+    network, flipping = first.findall(".//div[@class='strip']")
+    assert "flipped" not in text(network)
+    rings = [it for it in flipping.iter("rect") if it.attrib["class"] == "ring"]
+    said = re.search(r"(\d+) of 32 flipped: bits? ", text(flipping))
+    assert said is not None
+    assert len(rings) == int(said[1]) > 0
+    assert all("in PyTorch" in text(ring) for ring in rings)
+
+
+def test_the_chain_says_whether_the_checkpoint_at_hand_is_the_one(made: "Made") -> None:
+    page = parsed(made.full())
+    mine, another = page.findall(".//section[@id='origin']/article")
+    for sha in ("a0" * 32, "a1" * 32, "a" * 64, "f" * 64):
+        assert text(mine).count(sha) == 1
+    assert "✓ same as the one at hand, m/model.pth" in text(mine)
+    assert text(another).count("✗ DIFFERS") == 3  # the checkpoint and its two files
+    assert f"whose sha256 is {'a' * 64}" in text(another)
+    assert "1 \N{MULTIPLICATION SIGN} 100" in text(mine)
+    assert "no_card.tflite has no card" in section(page, "origin")
+
+
+def test_every_part_of_a_file_is_in_its_map_and_in_its_table(made: "Made") -> None:
+    report = made.full()
+    article = parsed(report).find(".//section[@id='inside']/article")
+    assert article is not None
+    rows = report.insides[0].bytes.rows
+    (drawing,) = [it for it in article.iter("svg") if it.attrib.get("class") == "map"]
+    titles = [text(it) for it in drawing.iter("title")]
+    assert len(titles) == len(rows) == len(article.findall("details[1]//tbody/tr"))
+    assert len(article.findall("details[2]/ol/li")) == len(report.insides[0].ops.ops)
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
@@ -230,24 +242,9 @@ def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
     assert labels_of(paths) == ["x/a.tflite", "y/a.tflite", "b.tflite"]
 
 
-@pytest.mark.parametrize(
-    ("value", "name", "shown"),
-    [
-        (None, "", ""),
-        (float("inf"), "psnr_db", "∞ dB"),
-        (float("nan"), "", "nan"),
-        (0.00012345, "", "0.0001234"),
-        (12345.6, "", "12,346"),
-        (7.71, "latency_p50_ms", "7.71 ms"),
-    ],
-)
-def test_figures_carry_the_unit_of_their_name(value: float | None, name: str, shown: str) -> None:
-    assert figure(value, name).replace("\N{NO-BREAK SPACE}", " ") == shown
-
-
-def test_the_same_values_give_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_values_give_the_same_bytes(made: "Made", tmp_path: Path) -> None:
     for name in ("one.html", "other.html"):
-        write_report(a_report(judged("a", PASSING, card())), tmp_path / name)
+        write_report(made.full(), tmp_path / name)
     one, other = (tmp_path / "one.html").read_bytes(), (tmp_path / "other.html").read_bytes()
     assert one == other
     assert one.startswith(b"<!DOCTYPE html>")
