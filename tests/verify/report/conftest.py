@@ -86,8 +86,8 @@ class Made:
         )
 
     def row(self, name: str, runtime: str = "litert", **figures: float) -> BenchmarkRow:
-        keys = ("size_bytes", "latency_p50_ms", "latency_p90_ms", "latency_min_ms")
-        keys += ("peak_memory_bytes", "speed_vs_pytorch", "speed_vs_plain", "psnr_db")
+        keys = ["size_bytes", "latency_p50_ms", "latency_p90_ms", "latency_min_ms"]
+        keys += ["peak_memory_bytes", "speed_vs_pytorch", "speed_vs_plain", "psnr_db"]
         return BenchmarkRow(
             name=name,
             precision="fp32",
@@ -106,7 +106,7 @@ class Made:
         )
         fast = {"latency_p50_ms": 2.0, "latency_p90_ms": 2.5, "size_bytes": 8.1e6}
         slow = {"latency_p50_ms": 8.0, "latency_p90_ms": 10.0, "peak_memory_bytes": 2e7}
-        rows = self.row("PyTorch", "pytorch", **slow), self.row(files[0].label, **fast)
+        rows = self.row("PyTorch", runtime="pytorch", **slow), self.row(files[0].label, **fast)
         return replace(
             self.report(*files, benchmark=BenchmarkDocument({"cpu": "Example"}, rows)),
             bits=(_bits(32), _bits(1024)),
