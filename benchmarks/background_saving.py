@@ -23,7 +23,7 @@ from train.gan_checkpoint import state_values
 from train.gan_config import GanConfig
 from train.gan_state import GanState, new_state, shipped_generator
 from train.gan_step import train_step
-from verify.benchmark import machine
+from verify.benchmark.machine import machine
 
 _COLUMNS = (
     Column("way", "saving"),

@@ -34,7 +34,7 @@ from chunkport.errors import BadInputError
 from scripts._cli import run
 from scripts._options import chunkport_command
 from scripts._output import Column, Output
-from verify.benchmark import machine
+from verify.benchmark.machine import machine
 
 _PARTS, _ELEMENTS = 6, 1 << 18  # 6 MiB, in chunks of 2 MiB
 _CAP_MB = 2.0

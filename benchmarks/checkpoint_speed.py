@@ -25,7 +25,7 @@ from networks.gan import Discriminator, Generator
 from scripts._cli import run
 from scripts._options import CHECKPOINT, chunkport_command
 from scripts._output import Column, Output, number
-from verify.benchmark import machine
+from verify.benchmark.machine import machine
 
 _MIB = 1 << 20
 _FIGURES = (

@@ -5,7 +5,6 @@ left out but the matrix products, and runs these interleaved with the whole one 
 litert-torch's plain conversion. What is left out is no detector any more: only its time counts.
 """
 
-import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +20,8 @@ from convert.float_model import export
 from scripts._cli import run
 from scripts._options import CHECKPOINT, chunkport_command
 from scripts._output import Column, Output, number
-from verify.benchmark import interleave, machine
+from verify.benchmark.machine import machine
+from verify.benchmark.timing import interleave
 from verify.runtimes.litert import LiteRtSession
 from wrappers import convnext_detector, rewrite_norms
 from wrappers.convnext_detector import Block
@@ -109,16 +109,16 @@ def command(output: Output, *, model: str, checkpoint: Path, rounds: int, num_th
         target = Path(folder) / "plain.tflite"
         export(spec.build_plain(network), inputs, target)
         runs[_PLAIN] = LiteRtSession(target, num_threads).prepared(sample)
-        times = interleave(runs, rounds, lambda: None)
-    p50 = {name: statistics.median(seconds) for name, seconds in times.items()}
+        times = interleave(runs, rounds)
+    p50 = {name: taken.p50_ms for name, taken in times.items()}
     rows = [
         {
             "name": name,
-            "latency_p50_ms": p50[name] * 1e3,
-            "latency_min_ms": min(seconds) * 1e3,
-            "ratio_to_whole": p50[name] / p50[_WHOLE],
+            "latency_p50_ms": taken.p50_ms,
+            "latency_min_ms": taken.min_ms,
+            "ratio_to_whole": taken.p50_ms / p50[_WHOLE],
         }
-        for name, seconds in times.items()
+        for name, taken in times.items()
     ]
     output.fact("machine", machine())
     reached, highest = p50[_PLAIN] / p50[_WHOLE], p50[_PLAIN] / p50[_PRODUCTS]

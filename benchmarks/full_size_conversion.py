@@ -21,7 +21,7 @@ from convert.tflite import read_flatbuffer
 from scripts._cli import run
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
 from scripts._output import Column, Output, number
-from verify.benchmark import machine
+from verify.benchmark.machine import machine
 
 _MODEL = "chunkyseal"
 _MIB, _GIB = 1 << 20, 1 << 30

@@ -13,7 +13,14 @@ from typing import Any
 from checkpoints import list_files
 from chunkport.errors import BadInputError
 from chunkport.files import sha256_of
-from convert.tflite import attach_metadata, find_metadata, read_flatbuffer, write_flatbuffer
+from convert.seal import OPEN_SEAL, SEAL_KEY, close_seal, read_seal
+from convert.tflite import (
+    attach_metadata,
+    check_identifier,
+    find_metadata,
+    read_flatbuffer,
+    write_flatbuffer,
+)
 
 SCHEMA_VERSION = 1
 _METADATA_NAME = "chunkport_card.json"
@@ -73,30 +80,74 @@ def tool_versions() -> dict[str, str]:
 
 def stamp(source: Path, target: Path, card: Card) -> None:
     """Write `target` as `source` with the card inside, in place of one that it has."""
-    model = read_flatbuffer(source)
-    attach_card(model, card)
-    write_flatbuffer(model, target)
+    write_with_card(read_flatbuffer(source), target, card)
 
 
-def attach_card(model: Any, card: Card) -> None:
-    """Put the card into a file's object tree, in place of one that it has."""
-    attach_metadata(model, _METADATA_NAME, json.dumps(card.to_json(), indent=1).encode())
+def write_with_card(model: Any, target: Path, card: Card) -> None:
+    """Write a file's object tree with the card inside, in place of one that it has, and seal it."""
+    content = {**card.to_json(), SEAL_KEY: OPEN_SEAL}
+    attach_metadata(model, _METADATA_NAME, json.dumps(content, indent=1).encode())
     model.description = f"{card.model} {card.precision}, by chunkport".encode()
+    write_flatbuffer(model, target)
+    close_seal(target)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A .tflite's card, and whether the file is as it was written.
+
+    Attributes:
+        card: None where it has none.
+        sealed: whether it holds the digest of its content.
+        damage: what is wrong with the content; None where nothing is, or where nobody can tell.
+    """
+
+    card: Card | None
+    sealed: bool
+    damage: str | None = None
+
+
+def examine(path: Path) -> Examined:
+    """The card in a .tflite and the state of the file; a damaged one is not followed anywhere.
+
+    Raises:
+        BadInputError: the file is no .tflite, or its card is damaged or of a later, unknown kind.
+    """
+    check_identifier(path)
+    seal = read_seal(path)
+    if seal is None:
+        content = find_metadata(read_flatbuffer(path), _METADATA_NAME)
+        card = None if content is None else _parse(content, path)
+        return Examined(card, sealed=False)
+    card = _parse(seal.card, path)
+    if seal.whole:
+        return Examined(card, sealed=True)
+    damage = (
+        f"its bytes are not those that were written: their SHA-256 is {seal.found[:12]}, and its "
+        f"card says {seal.written[:12].decode(errors='replace')}; copy or convert it again"
+    )
+    return Examined(card, sealed=True, damage=damage)
 
 
 def read_card(path: Path) -> Card | None:
     """The card in a .tflite, or None where it has none.
 
     Raises:
-        BadInputError: the file is no .tflite, or its card is of a later, unknown kind.
+        BadInputError: the file is no .tflite, is not as it was written, or its card is of a later,
+            unknown kind.
     """
-    content = find_metadata(read_flatbuffer(path), _METADATA_NAME)
-    if content is None:
-        return None
+    examined = examine(path)
+    if examined.damage:
+        raise BadInputError(f"{path}: is damaged: {examined.damage}")
+    return examined.card
+
+
+def _parse(content: bytes, path: Path) -> Card:
     try:
         fields = dict(json.loads(content))
         if fields.pop("schema_version") > SCHEMA_VERSION:
             raise BadInputError(f"{path}: its card is of a later chunkport; update chunkport")
+        fields.pop(SEAL_KEY, None)
         card = Card(**fields)
         texts = (card.model, card.precision, card.variant, card.checkpoint["sha256"])
     except (ValueError, LookupError, TypeError) as error:

@@ -10,13 +10,13 @@ from pathlib import Path
 from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
-from convert.card import Card, attach_card, identify_checkpoint, stamp, tool_versions
+from convert.card import Card, identify_checkpoint, stamp, tool_versions, write_with_card
 from convert.constant_folding import fold_constants
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
 from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision
 from convert.quantize import quantize
-from convert.tflite import read_flatbuffer, write_flatbuffer
+from convert.tflite import read_flatbuffer
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
 
@@ -153,8 +153,7 @@ def _finish(converted: Path, target: Path, card: Card) -> None:
     """Fold what the converter left to be folded and put the card in, in one writing."""
     model = read_flatbuffer(converted)
     fold_constants(model)
-    attach_card(model, card)
-    write_flatbuffer(model, target)
+    write_with_card(model, target, card)
 
 
 def _scratch_file(converted: Path, row: Precision) -> Path:

@@ -84,18 +84,27 @@ def read_flatbuffer(path: Path) -> Any:
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
-    if not path.is_file():
-        raise BadInputError(f"{path}: there is no such file")
-    with path.open("rb") as file:
-        head = file.read(_IDENTIFIER_AT + len(_IDENTIFIER))
-    if head[_IDENTIFIER_AT:] != _IDENTIFIER:
-        raise BadInputError(f"{path}: is not a .tflite file (its identifier is not TFL3)")
+    check_identifier(path)
     try:
         return flatbuffer_utils.read_model(str(path))
     except _FAULTS as error:
         raise BadInputError(
             f"{path}: is damaged or cut short; copy it again, or convert it again"
         ) from error
+
+
+def check_identifier(path: Path) -> None:
+    """Refuse what is no .tflite by its first bytes.
+
+    Raises:
+        BadInputError: there is no such file, or it does not say that it is one.
+    """
+    if not path.is_file():
+        raise BadInputError(f"{path}: there is no such file")
+    with path.open("rb") as file:
+        head = file.read(_IDENTIFIER_AT + len(_IDENTIFIER))
+    if head[_IDENTIFIER_AT:] != _IDENTIFIER:
+        raise BadInputError(f"{path}: is not a .tflite file (its identifier is not TFL3)")
 
 
 def write_flatbuffer(model: Any, path: Path) -> None:

@@ -4,17 +4,22 @@ import json
 import os
 import platform
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Literal
 
-from chunkport.errors import MissingDependencyError
+from chunkport.errors import MissingDependencyError, UsageError
+from verify.runtimes.programs import (
+    CHROMIUM_VARIABLE,
+    find_chromium,
+    find_litert_js,
+    find_node,
+)
 
 try:
     from packaging.requirements import Requirement
@@ -34,13 +39,6 @@ _SELF_CHECK_SECONDS = 600
 # Where litert-converter, which does the converting, has wheels.
 _CONVERTING = {("Linux", "x86_64"), ("Darwin", "arm64")}
 _TENSORFLOW = ("tensorflow-cpu", "tensorflow")
-_PROGRAMS = {
-    "node": (("node",), "to run a .tflite with LiteRT.js"),
-    "chromium": (
-        ("chromium", "chromium-browser", "google-chrome", "chrome"),
-        "to run a .tflite in a browser",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -134,14 +132,34 @@ def look_at_options() -> Iterator[Finding]:
             continue
     else:
         yield Finding(
-            "tensorflow", "absent", "not found: needed to run a .tflite in TensorFlow's interpreter"
+            "tensorflow",
+            "absent",
+            "not found: needed to run a .tflite in TensorFlow's interpreter",
+            remedy="pip install 'chunkport[tensorflow]'",
         )
-    for name, (programs, purpose) in _PROGRAMS.items():
-        place = next(filter(None, map(shutil.which, programs)), None)
-        if place:
-            yield Finding(name, "ok", place)
-        else:
-            yield Finding(name, "absent", f"not found: needed {purpose}")
+    yield _look_for(
+        "node", find_node, "to run a .tflite with LiteRT.js", "install Node 20 or newer"
+    )
+    yield _look_for(
+        "LiteRT.js", find_litert_js, "to run a .tflite in Node", "npm install @litertjs/core"
+    )
+    yield _look_for(
+        "chromium",
+        find_chromium,
+        "to run a .tflite in a browser",
+        f"install Chromium or Chrome, or name it in {CHROMIUM_VARIABLE}",
+    )
+
+
+def _look_for(name: str, find: Callable[[], Path | None], purpose: str, remedy: str) -> Finding:
+    """A program that is no Python package."""
+    try:
+        place = find()
+    except UsageError as error:
+        return Finding(name, "absent", str(error), remedy=remedy)
+    if place is None:
+        return Finding(name, "absent", f"not found: needed {purpose}", remedy=remedy)
+    return Finding(name, "ok", str(place))
 
 
 def measure_machine() -> Machine:

@@ -93,22 +93,6 @@ def compared(row: Mapping[str, Any], expected: tuple[int, ...], threshold: "Thre
     }
 
 
-def read_pixels(path: Path) -> "Pixels":
-    """A picture's RGB bytes, turned as its EXIF says; transparency is left out.
-
-    Raises:
-        BadInputError: no picture, of grey deeper than 8 bits, or too small for a mark.
-    """
-    import numpy as np
-
-    from verify.marked_pictures import check_size
-    from wrappers.detector_pictures import open_picture
-
-    pixels = np.asarray(open_picture(path, upright=True).convert("RGB"))
-    check_size(pixels, path)
-    return pixels
-
-
 def check_targets(pictures: Sequence[Path], targets: Sequence[Path], *, force: bool) -> None:
     """Refuse to write two pictures into one file, over one that is there or is yet to be read.
 

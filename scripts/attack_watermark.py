@@ -14,14 +14,7 @@ from scripts._models import MODELS
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_command
 from scripts._output import Column, Output
 from scripts._verdicts import show_checks
-from scripts._watermarks import (
-    between,
-    chosen_card,
-    drawn_scenes,
-    rate_option,
-    read_pixels,
-    share,
-)
+from scripts._watermarks import between, chosen_card, drawn_scenes, rate_option, share
 
 if TYPE_CHECKING:
     from verify.attack_survival import MarkVisibility, Survival
@@ -123,6 +116,7 @@ def command(
     from verify.attack_survival import check_lengths, measure_survival
     from verify.attacks import find_attack
     from verify.false_positives import measure_false_positives
+    from verify.marked_pictures import read_pixels
     from verify.message_readers import network_reader
     from verify.message_statistics import matches_needed
     from verify.reference import pictures_in

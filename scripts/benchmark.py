@@ -1,28 +1,21 @@
-"""`chunkport benchmark`: size, latency, memory and fidelity, side by side."""
+"""`chunkport benchmark`: size, speed, memory and fidelity of several forms, side by side."""
 
 import json
 import shlex
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from chunkport.errors import UsageError
+from scripts._benchmark_tables import show_measured
 from scripts._models import spec_again, spec_option
-from scripts._options import CHECKPOINT, TFLITE, chunkport_command
-from scripts._output import Column, Output, megabytes, number, ratio
+from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
+from scripts._output import Output
 
-_COLUMNS = (
-    Column("name", "model"),
-    Column("precision", "precision"),
-    Column("size_bytes", "size", megabytes, right=True),
-    Column("latency_p50_ms", "p50 ms", number, right=True),
-    Column("latency_p90_ms", "p90 ms", number, right=True),
-    Column("peak_memory_bytes", "memory", megabytes, right=True),
-    Column("speed_vs_pytorch", "vs PyTorch", ratio, right=True),
-    Column("speed_vs_plain", "vs plain", ratio, right=True),
-    Column("psnr_db", "PSNR dB", number, right=True),
-)
+if TYPE_CHECKING:
+    from wrappers.spec import BuildOptions
 
 
 @chunkport_command("benchmark")
@@ -30,36 +23,116 @@ _COLUMNS = (
 @click.option("--checkpoint", type=CHECKPOINT, required=True, help="What they were made from.")
 @spec_option
 @click.option("--rounds", type=click.IntRange(min=1), default=20, help="Turns for each.")
-@click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of every runtime.")
+@click.option(
+    "--num-threads",
+    "threads",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Of every runtime; may be repeated. Without it: 1, and one for each core.",
+)
 @click.option("--samples", type=click.IntRange(min=1), default=16, help="Inputs for the PSNR.")
 @click.option(
     "--plain/--no-plain",
     default=True,
     help="Also convert without our rewrites, in the same precisions, and measure that.",
 )
+@click.option("--onnx/--no-onnx", default=True, help="Also the network in ONNX Runtime.")
+@click.option(
+    "--memory/--no-memory", default=True, help="Also memory, each in processes of its own."
+)
+@click.option("--plots", type=FOLDER, help="Where to draw the figures, as PNG.")
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Also as JSON.")
+@click.option("--force", is_flag=True, help="Replace files that are already there.")
 def command(
     output: Output,
+    *,
     files: tuple[Path, ...],
     checkpoint: Path,
     spec: str | None,
     rounds: int,
-    num_threads: int,
+    threads: tuple[int, ...],
     samples: int,
     plain: bool,
+    onnx: bool,
+    memory: bool,
+    plots: Path | None,
     target: Path | None,
+    force: bool,
 ) -> None:
-    """Measure FILES and PyTorch in turn, in one run.
+    """Measure FILES, PyTorch and other ways to run the network in turn, in one run.
 
     Speeds are ratios of median latencies; above 1 is faster. "plain" is the conversion that one
-    gets without our rewrites.
+    gets without our rewrites. What cannot run is a row with its reason.
     """
     from chunkport.files import replacing
-    from convert.pipeline import convert_checkpoint
-    from verify.benchmark import contender_of, machine, measure
+    from verify.benchmark.alternatives import network_in_onnx_runtime, plain_conversions
+    from verify.benchmark.as_json import form_rows
+    from verify.benchmark.contenders import Original, contender_of
+    from verify.benchmark.machine import cores, machine
+    from verify.benchmark.measure import measure
+    from verify.benchmark.plots import draw_plots, plot_paths
+    from verify.benchmark_document import SCHEMA_VERSION, parse_benchmark
     from verify.reference import compute_reference
+    from verify.report import labels_of
+
+    model, options = _what_they_are(files, spec)
+    wanted = [*(plot_paths(plots) if plots else ()), *([target] if target else ())]
+    if not force and (there := [str(path) for path in wanted if path.exists()]):
+        raise UsageError(f"{', '.join(there)}: already there; add --force to replace")
+    counts = sorted(set(threads or (1, cores())))
+    reference = compute_reference(model, checkpoint, samples, seed=0, options=options)
+    original = Original(model, checkpoint, reference.inputs[0], options)
+    given = [contender_of(path, name) for path, name in zip(files, labels_of(files), strict=True)]
+    contenders = list(given)
+    with tempfile.TemporaryDirectory() as folder:
+        if onnx:
+            with output.progress("writing ONNX"):
+                contenders.append(network_in_onnx_runtime(original, Path(folder)))
+        if plain:
+            precisions = list(dict.fromkeys(item.precision for item in given))
+            with output.progress("converting without rewrites"):
+                contenders += plain_conversions(
+                    original, precisions, Path(folder), show_output=output.verbose
+                )
+        turns = rounds * len(counts) * (len(contenders) + 2)
+        with output.progress("measuring", total=turns + len(contenders) + 1) as advance:
+            benchmark = measure(
+                original,
+                contenders,
+                reference,
+                threads=counts,
+                rounds=rounds,
+                on_turn=advance,
+                on_form=lambda: advance(note="memory"),
+                with_memory=memory,
+            )
+        forms = form_rows(benchmark)
+    output.fact("schema_version", SCHEMA_VERSION)
+    output.fact("model", model)
+    output.fact("num_threads", counts)
+    output.fact("rounds", rounds)
+    output.fact("machine", machine())
+    show_measured(output, benchmark, forms, [item.name for item in given])
+    if target is not None:
+        with replacing(target) as temporary:
+            temporary.write_text(json.dumps(output.document(), indent=2), encoding="utf-8")
+    if plots is not None:
+        drawn = draw_plots(parse_benchmark(output.document(), "benchmark"), model, plots)
+        output.fact("plots", [str(path) for path in drawn], f"Plots: {', '.join(map(str, drawn))}")
+    paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))
+    saved = f" --benchmark {shlex.quote(str(target))}" if target else ""
+    output.next_step(
+        f"chunkport report {paths} --checkpoint {source}{spec_again(spec)}{saved} -o report.html"
+    )
+
+
+def _what_they_are(files: tuple[Path, ...], spec: str | None) -> "tuple[str, BuildOptions]":
+    """The one model that all files are of, and how it is built."""
     from verify.subject import identify
 
+    twice = sorted({str(path) for path in files if files.count(path) > 1})
+    if twice:
+        raise UsageError(f"{', '.join(twice)}: named twice; name each file once")
     subjects = [identify(path, spec) for path in files]
     models = sorted({subject.model for subject in subjects})
     if len(models) > 1:
@@ -67,50 +140,7 @@ def command(
     options = subjects[0].options
     if any(subject.options != options for subject in subjects):
         raise UsageError("files with other inputs or outputs than the first; benchmark them apart")
-    reference = compute_reference(models[0], checkpoint, samples, seed=0, options=options)
-    contenders = [contender_of(path) for path in files]
-    with tempfile.TemporaryDirectory() as folder:
-        if plain:
-            with output.progress("converting without rewrites"):
-                precisions = [item.precision for item in contenders]
-                conversion = convert_checkpoint(
-                    checkpoint,
-                    models[0],
-                    precisions,
-                    Path(folder),
-                    options=options,
-                    variant="plain",
-                    show_output=output.verbose,
-                )
-            contenders += [
-                contender_of(file.path, f"plain {file.precision}") for file in conversion.files
-            ]
-        turns = rounds * (len(contenders) + 1)
-        with output.progress("measuring", total=turns) as advance:
-            rows = measure(
-                models[0],
-                checkpoint,
-                contenders,
-                reference,
-                threads=num_threads,
-                rounds=rounds,
-                options=options,
-                on_turn=advance,
-            )
-    output.fact("model", models[0])
-    output.fact("num_threads", num_threads)
-    output.fact("rounds", rounds)
-    output.fact("machine", machine())
-    title = f"{models[0]}, {num_threads} threads, {rounds} rounds, interleaved"
-    output.table("contenders", title, _COLUMNS, [row.to_json() for row in rows])
-    if target is not None:
-        with replacing(target) as temporary:
-            temporary.write_text(json.dumps(output.document(), indent=2), encoding="utf-8")
-    paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))
-    saved = f" --benchmark {shlex.quote(str(target))}" if target else ""
-    output.next_step(
-        f"chunkport report {paths} --checkpoint {source}{spec_again(spec)}{saved} -o report.html"
-    )
+    return models[0], options
 
 
 if __name__ == "__main__":

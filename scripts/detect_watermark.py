@@ -17,7 +17,6 @@ from scripts._watermarks import (
     chosen_card,
     compared,
     rate_option,
-    read_pixels,
     read_row,
 )
 
@@ -48,7 +47,7 @@ def command(
     one; TinySeal is trained to give it, the published detectors are not. A message is found where
     so many bits agree with it that chance does as well no more often than --false-positive-rate.
     """
-    from verify.marked_pictures import parse_message
+    from verify.marked_pictures import parse_message, read_pixels
     from verify.message_readers import TFLITE, open_reader
     from verify.message_statistics import matches_needed
 

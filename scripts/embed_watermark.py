@@ -9,7 +9,7 @@ import click
 from chunkport.errors import UsageError
 from scripts._options import CHECKPOINT, NumberRange, chunkport_command
 from scripts._output import Column, Output, number
-from scripts._watermarks import PICTURE, check_targets, read_pixels, read_row, yes_no
+from scripts._watermarks import PICTURE, check_targets, read_row, yes_no
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -75,6 +75,7 @@ def command(
         mark_pixels,
         parse_message,
         random_message,
+        read_pixels,
         visibility,
         write_message,
     )

@@ -85,9 +85,10 @@ def command(
         raise UsageError(f"{target}: already there; add --force to replace")
     make_folder(target.parent)  # before the long work, not after it
     measured = read_benchmark(benchmark) if benchmark else None
+    named = named_model(model, spec)
     request = Request(
         checkpoint=checkpoint,
-        subjects=[identify(path, named_model(model, spec), precision) for path in files],
+        subjects=[identify(path, named, precision, damaged_too=True) for path in files],
         samples=samples,
         seed=seed,
         threads=num_threads,

@@ -10,7 +10,7 @@ from chunkport.errors import BadInputError
 from scripts._detectors import how_to_get, usual_checkpoint
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Output, megabytes
-from scripts._verdicts import show_messages, show_verdict
+from scripts._verdicts import show_messages, show_verdicts
 
 if TYPE_CHECKING:
     from convert.card import Card
@@ -41,6 +41,7 @@ def command(
     """
     from verify.judge import judge
     from verify.reference import compute_reference, reference_without_network
+    from verify.trials import TrialChoices
 
     subject, card = _identified(tflite_model)
     pictures = [] if image_path is None else [image_path]
@@ -57,6 +58,7 @@ def command(
             seed=0,
             options=subject.options,
             pictures=pictures,
+            trials=TrialChoices(),
         )
     answers: list[Any] = []
     verdict = judge(subject, reference, num_threads, on_outputs=answers.extend)
@@ -67,7 +69,7 @@ def command(
         for tensor in tensors:
             output.note(f"{side} {tensor.name}: {tensor.shape} {tensor.dtype}, {tensor.meaning}")
     output.note(f"size: {megabytes(verdict.size_bytes)}")
-    show_verdict(output, verdict)
+    show_verdicts(output, [verdict])
     if answers:
         made = {} if pictures else {"made picture, seed 0": 0}
         show_messages(output, reference, {tflite_model.name: answers}, made)
@@ -81,16 +83,16 @@ def _identified(tflite: Path) -> "tuple[Subject, Card]":
     Raises:
         BadInputError: no .tflite, or one that does not say.
     """
-    from convert.card import read_card
+    from convert.card import examine
     from verify.subject import identify
 
-    card = read_card(tflite)
+    card = examine(tflite).card
     if card is None:
         raise BadInputError(
             f"{tflite}: has no chunkport card; say what it is: chunkport verify "
             f"{shlex.quote(str(tflite))} --checkpoint FILE --model NAME --precision NAME"
         )
-    return identify(tflite), card
+    return identify(tflite, damaged_too=True), card
 
 
 if __name__ == "__main__":

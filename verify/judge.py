@@ -8,8 +8,8 @@ import numpy as np
 from chunkport.files import sha256_of
 from verify.limits import limits_for
 from verify.metrics import METRICS, stacked
+from verify.opening import open_session
 from verify.reference import NO_CHECKPOINT, Reference
-from verify.runtimes.litert import LiteRtSession
 from verify.subject import Subject
 from verify.verdict import Check, Limits, Verdict, measured, skipped, yes_or_no
 from wrappers.spec import Contract, Limit, ModelSpec
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # What a file must get through before it is measured, in order; each only after the one before.
 _STEPS = {
+    "integrity": "every bit of the file is as it was written",
     "lineage": "its card names the checkpoint that it is compared with",
     "loads": "opens in the runtime",
     "signature": "inputs and outputs have the names and shapes of the contract",
@@ -86,11 +87,15 @@ def _checks(
     on_sample: Callable[[], None],
     on_outputs: "Callable[[list[Arrays]], None]",
 ) -> Iterator[Check]:
+    yield _integrity(subject)
     yield _lineage(subject, reference)
+    if subject.damage:
+        yield from _all_skipped(reference, "a damaged file is not loaded", after="lineage")
+        return
     try:
-        session = LiteRtSession(subject.path, threads)
+        session = open_session(subject, threads, reference.inputs[0])
     except (ValueError, RuntimeError) as error:
-        yield _step("loads", _first_line(error))
+        yield _step("loads", first_line(error))
         yield from _all_skipped(reference, "the file did not load", after="loads")
         return
     yield _step("loads", None)
@@ -103,7 +108,7 @@ def _checks(
         outputs = run_on_samples(session, reference.inputs, on_sample)
         again = session.run(reference.inputs[0])
     except (ValueError, RuntimeError) as error:
-        yield _step("runs", _first_line(error))
+        yield _step("runs", first_line(error))
         yield from _all_skipped(reference, "the file did not run", after="runs")
         return
     yield _step("runs", None)
@@ -118,6 +123,13 @@ def _checks(
 
 def _step(name: str, fault: str | None) -> Check:
     return yes_or_no(name, _STEPS[name], fault)
+
+
+def _integrity(subject: Subject) -> Check:
+    if subject.sealed:
+        return _step("integrity", subject.damage)
+    reason = "its card has no digest of its content" if subject.card else "the file has no card"
+    return skipped("integrity", _STEPS["integrity"], f"{reason}; convert it again")
 
 
 def _lineage(subject: Subject, reference: Reference) -> Check:
@@ -198,5 +210,6 @@ def _all_skipped(reference: Reference, reason: str, after: str) -> Iterator[Chec
         yield from trial.skipped(reason)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of what a runtime says, the part that says what is wrong."""
     return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

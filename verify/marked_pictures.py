@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ from networks.embedder import Embedder
 from networks.embedder_card import rms_of
 from verify.attacks import Pixels
 from verify.metrics import psnr_db, ssim
-from wrappers.detector_pictures import as_image
+from wrappers.detector_pictures import as_image, open_picture
 from wrappers.spec import Message
 
 Bits: TypeAlias = tuple[int, ...]
@@ -65,6 +66,17 @@ def visibility(original: Pixels, marked: Pixels) -> Visibility:
     """PSNR and SSIM of the mark, over the range of 8 bits."""
     pair = original[None].astype(np.float32), marked[None].astype(np.float32)
     return Visibility(psnr_db(*pair, 255), ssim(*pair, 255))
+
+
+def read_pixels(path: Path) -> Pixels:
+    """A picture's RGB bytes, turned as its EXIF says; transparency is left out.
+
+    Raises:
+        BadInputError: no picture, of grey deeper than 8 bits, or too small for a mark.
+    """
+    pixels = np.asarray(open_picture(path, upright=True).convert("RGB"))
+    check_size(pixels, path)
+    return pixels
 
 
 def check_size(pixels: Pixels, name: object) -> None:

@@ -1,8 +1,9 @@
 """What reads messages in pictures: a detector in PyTorch, or in a .tflite, each by its own card."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from checkpoints.lazy import open_checkpoint
 from chunkport.errors import BadInputError
@@ -17,6 +18,9 @@ from wrappers.detector_specs import network_logits, read_message
 from wrappers.detector_weights import find_detector
 from wrappers.registry import find_spec
 from wrappers.spec import Contract, Message
+
+if TYPE_CHECKING:
+    from wrappers.spec import Arrays
 
 TFLITE = ".tflite"
 
@@ -77,19 +81,29 @@ def tflite_reader(path: Path, threads: int = 2) -> Reader:
             "detector's file"
         )
     contract = Contract.from_json(subject.card.contract)
-    say = spec.read_message
     try:
         session = LiteRtSession(path, threads)
     except (ValueError, RuntimeError) as error:
         raise BadInputError(
             f"{path}: the runtime refuses it ({error}); convert it again"
         ) from error
+    reader = reader_of(path.name, contract, spec.read_message, session.run)
+    return replace(reader, card=subject.card)
+
+
+def reader_of(
+    name: str,
+    contract: Contract,
+    say: "Callable[[Arrays], Message]",
+    run: "Callable[[Arrays], Arrays]",
+) -> Reader:
+    """Whatever answers inputs as the contract says, as a reader."""
 
     def read(pixels: Pixels) -> Message:
-        return say(session.run(fit_pixels(contract, pixels)))
+        return say(run(fit_pixels(contract, pixels)))
 
     logits = sum(output.shape[-1] for output in contract.outputs)
-    return Reader(path.name, logits - 1, read, subject.card)
+    return Reader(name, logits - 1, read)
 
 
 def open_reader(path: Path, card: str | Path | None = None, threads: int = 2) -> Reader:

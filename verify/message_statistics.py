@@ -1,6 +1,7 @@
 """What can be said of a watermark from finitely many pictures, and what chance alone would do."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -120,6 +121,19 @@ def bit_interval(
             trusted = known * float((norm.ppf(tail) / t.ppf(tail, freedom)) ** 2)
             effective = max(effective, trusted)
     return share_interval(accuracy * effective, effective, confidence)
+
+
+def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """Student's interval of a mean, each value of a picture of its own; None for a single one."""
+    from scipy.stats import t
+
+    count = len(values)
+    if count < 2:  # noqa: PLR2004 - one value has no spread
+        return None
+    mean = math.fsum(values) / count
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    reach = float(t.ppf((1 + confidence) / 2, count - 1)) * spread / math.sqrt(count)
+    return Interval(mean - reach, mean + reach)
 
 
 def most_by_chance(trials: int, rate: float, confidence: float) -> int:

@@ -5,7 +5,7 @@ Every function takes the reference and the candidate, (N, ...) each, and the spa
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +16,29 @@ if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 Values: TypeAlias = NDArray[np.float32]
-_CLEAR = 0.1  # of the RMS: a logit that far from 0 says its bit clearly
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a verdict that the outputs alone tell, and how it is measured."""
+    """A figure of a verdict that the outputs alone tell, and how it is measured.
+
+    Attributes:
+        measure: reference, candidate and span to its value.
+        each: to the value of each sample; None where that is `measure` of the sample alone.
+    """
 
     name: str
     figure: Figure
     measure: Callable[[Values, Values, float], float]
+    each: "Callable[[Values, Values, float], NDArray[Any]] | None" = None
 
     def worst(self, reference: Values, candidate: Values, span: float) -> tuple[int, float]:
-        """The number of the sample that is worst by itself, and what is measured of it alone."""
-        each = [
-            self.measure(one[None], other[None], span)
-            for one, other in zip(reference, candidate, strict=True)
-        ]
+        """The number of the worst sample, and its value."""
+        if self.each is not None:
+            each = self.each(reference, candidate, span).tolist()
+        else:
+            pairs = zip(reference, candidate, strict=True)
+            each = [self.measure(one[None], other[None], span) for one, other in pairs]
         place = int(np.argmax(each) if self.figure.sense == "at_most" else np.argmin(each))
         return place, each[place]
 
@@ -99,29 +105,44 @@ def bits_flipped(reference: Values, candidate: Values, _span: float) -> float:
     return float(np.count_nonzero((reference[:, 1:] > 0) != (candidate[:, 1:] > 0)))
 
 
-def clear_bits_flipped(reference: Values, candidate: Values, _span: float) -> float:
-    """As `bits_flipped`, among the logits above a tenth of their sample's RMS."""
-    logits = reference[:, 1:].astype(np.float64)
-    clear = np.abs(logits) > _CLEAR * _rms(logits)
-    return float(np.count_nonzero(clear & ((logits > 0) != (candidate[:, 1:] > 0))))
+def surest_bit_flipped(reference: Values, candidate: Values, span: float) -> float:
+    """Of the bits that differ, how far PyTorch's surest is from 0, in RMS of all logits; else 0."""
+    return float(_sureness_flipped(reference, candidate, span).max())
 
 
-def smallest_margin(reference: Values, candidate: Values, _span: float) -> float:
-    """How far the bit nearest to the other value lies from it, in RMS of its sample's logits.
+def smallest_margin(reference: Values, candidate: Values, span: float) -> float:
+    """How far the bit nearest to the other value lies from it, in RMS of all logits.
 
     Below 0 where a bit flipped: then that far on the wrong side.
     """
+    return float(_margins(reference, candidate, span).min())
+
+
+def _sureness_flipped(reference: Values, candidate: Values, _span: float) -> NDArray[Any]:
+    """`surest_bit_flipped` of each sample, (N,); NaN where an answer is none."""
     logits = reference[:, 1:].astype(np.float64)
-    return float((np.where(logits > 0, 1, -1) * candidate[:, 1:] / _rms(logits)).min())
+    flipped = (logits > 0) != (candidate[:, 1:] > 0)
+    sureness = np.where(flipped, np.abs(logits) / _rms(logits), 0.0)
+    most: NDArray[Any] = np.where(np.isnan(candidate[:, 1:]), np.nan, sureness).max(axis=1)
+    return most
 
 
-def _rms(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Root mean square of each sample, (N, 1); never 0."""
-    rms: NDArray[np.float64] = np.sqrt(np.square(logits).mean(axis=1, keepdims=True))
-    return np.maximum(rms, np.finfo(np.float64).tiny)
+def _margins(reference: Values, candidate: Values, _span: float) -> NDArray[Any]:
+    """`smallest_margin` of each sample, (N,)."""
+    logits = reference[:, 1:].astype(np.float64)
+    margins: NDArray[Any] = np.where(logits > 0, 1, -1) * candidate[:, 1:] / _rms(logits)
+    least: NDArray[Any] = margins.min(axis=1)
+    return least
 
 
-_MARGIN_OF_DOUBT = "its limit is on clear_bits_flipped: a bit near 0 says nothing in PyTorch either"
+def _rms(logits: NDArray[Any]) -> float:
+    """Root mean square over all samples; never 0."""
+    return max(float(np.sqrt(np.square(logits).mean())), float(np.finfo(np.float64).tiny))
+
+
+_OF_DOUBTFUL_BITS = (
+    "surest_bit_flipped is held in its place, as bits near 0 are read either way by PyTorch too"
+)
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
@@ -157,22 +178,24 @@ METRICS: Mapping[str, Metric] = {
         ),
         Metric(
             "bits_flipped",
-            Figure("message bits read otherwise", informs=_MARGIN_OF_DOUBT),
+            Figure("message bits read otherwise", informs=_OF_DOUBTFUL_BITS),
             bits_flipped,
         ),
         Metric(
-            "clear_bits_flipped",
-            Figure("of these, the ones that PyTorch is sure of: beyond a tenth of the logits' RMS"),
-            clear_bits_flipped,
+            "surest_bit_flipped",
+            Figure("how sure PyTorch was of the surest bit that is read otherwise, 1 as of most"),
+            surest_bit_flipped,
+            _sureness_flipped,
         ),
         Metric(
             "smallest_margin",
             Figure(
                 "how far the nearest bit is from flipping, in RMS of the logits; below 0 it did",
                 "at_least",
-                informs=_MARGIN_OF_DOUBT,
+                informs=_OF_DOUBTFUL_BITS,
             ),
             smallest_margin,
+            _margins,
         ),
     )
 }

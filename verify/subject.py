@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chunkport.errors import BadInputError, UsageError
-from convert.card import Card, read_card
+from convert.card import Card, examine
 from convert.precision import PRECISIONS, find_precision
 from wrappers.registry import find_spec, model_names
 from wrappers.spec import BuildOptions
@@ -17,6 +17,8 @@ class Subject:
     Attributes:
         model: registered name or FILE.py:NAME of its ModelSpec. A card holds no place of code, so
             that no file decides what is run.
+        sealed: whether the file holds the digest of its content.
+        damage: what is wrong with the content; None where nothing is, or where nobody can tell.
     """
 
     path: Path
@@ -24,18 +26,32 @@ class Subject:
     precision: str
     card: Card | None
     options: BuildOptions = field(default_factory=BuildOptions)
+    sealed: bool = False
+    damage: str | None = None
 
 
-def identify(path: Path, model: str | None = None, precision: str | None = None) -> Subject:
+def identify(
+    path: Path,
+    model: str | None = None,
+    precision: str | None = None,
+    *,
+    damaged_too: bool = False,
+) -> Subject:
     """What the file's card says, or what the caller says of a file without one.
 
+    With `damaged_too` a file that is not as it was written is identified all the same, to be
+    judged; nobody should load it.
+
     Raises:
-        BadInputError: no .tflite, it has no card and the caller did not say what it is, or its
-            card names no precision of the table.
+        BadInputError: no .tflite, it is damaged, it has no card and the caller did not say what it
+            is, or its card names no precision of the table.
         UsageError: the caller contradicts the card, or its model is not registered and the caller
             named no spec.
     """
-    card = read_card(path)
+    examined = examine(path)
+    card = examined.card
+    if examined.damage and not damaged_too:
+        raise BadInputError(f"{path}: is damaged: {examined.damage}")
     name = None if model is None else find_spec(model).name
     if card is None:
         if model is None or precision is None:
@@ -63,4 +79,8 @@ def identify(path: Path, model: str | None = None, precision: str | None = None)
         raise BadInputError(
             f"{path}: its card has options of a later chunkport ({error}); update chunkport"
         ) from error
-    return Subject(path, model or card.model, card.precision, card, options)
+    return Subject(
+        *(path, model or card.model, card.precision, card, options),
+        sealed=examined.sealed,
+        damage=examined.damage,
+    )

@@ -7,7 +7,7 @@ from verify.false_positives import FalsePositives
 from verify.verdict import Check, against_limit
 from wrappers.spec import Limit, at_least, at_most
 
-_MEANINGS = {
+MEANINGS = {
     "bit_accuracy": "share of the bits that are read right after the attack",
     "accuracy_loss": "bit accuracy less than PyTorch's, in the attack where it is most",
     "false_positives": "messages found in clean pictures; the limit is what chance keeps to",
@@ -58,4 +58,4 @@ def false_positive_checks(rows: Sequence[FalsePositives]) -> list[Check]:
 
 def _held(name: str, value: float, sense: Callable[[str, float], Limit], bound: float) -> Check:
     kind = name.partition(" ")[0]
-    return against_limit(name, _MEANINGS[kind], value, sense(kind, bound))
+    return against_limit(name, MEANINGS[kind], value, sense(kind, bound))

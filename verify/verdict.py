@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from verify.message_statistics import Interval
 from wrappers.spec import Limit, Sense
 
 Limits: TypeAlias = Mapping[str, Limit]
@@ -42,6 +43,8 @@ class Check:
         reason: why it failed, could not run, or is held to no limit.
         worst: which sample came out worst, and at what.
         limit_by_hand: whether the user set the limit, and not the model's spec.
+        detail: what else is to be known of the value, in words.
+        interval: where the value lies, if the samples are taken for some of all there are.
     """
 
     name: str
@@ -55,6 +58,8 @@ class Check:
     reason: str | None = None
     worst: str | None = None
     limit_by_hand: bool = False
+    detail: str | None = None
+    interval: Interval | None = None
 
     @property
     def informs(self) -> bool:
@@ -69,6 +74,7 @@ class Verdict:
     Attributes:
         variant: "rewritten" or "plain", as its card says; None without a card.
         options: how the model was built, as its card says.
+        latency_p50_ms: the median of its runs; None where it was not measured.
     """
 
     path: Path
@@ -81,6 +87,7 @@ class Verdict:
     checks: tuple[Check, ...]
     variant: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    latency_p50_ms: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -91,6 +98,11 @@ class Verdict:
     def complete(self) -> bool:
         """Whether every check could run."""
         return all(check.passed is not None for check in self.checks)
+
+    @property
+    def ran(self) -> bool:
+        """Whether the file computes at all."""
+        return any(check.name == "runs" and check.passed for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain JSON values."""

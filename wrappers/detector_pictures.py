@@ -87,6 +87,13 @@ def make_pictures(contract: Contract, count: int, seed: int) -> "list[Arrays]":
     return [{image.name: _laid_out(_waves(rng, height, width), image)} for _number in range(count)]
 
 
+def draw_pixels(count: int, side: int, seed: int) -> list[NDArray[np.uint8]]:
+    """The same kind of pictures in 8 bits, (side, side, 3) each."""
+    rng = np.random.default_rng(seed)
+    pictures = (_waves(rng, side, side)[0].permute(1, 2, 0).numpy() for _number in range(count))
+    return [(picture * 255).round().astype(np.uint8) for picture in pictures]
+
+
 def _waves(rng: np.random.Generator, height: int, width: int) -> torch.Tensor:
     """(1, 3, H, W): plane waves for each colour, stretched to [0, 1], then noise over them."""
     rows, columns = np.mgrid[:height, :width] / max(height, width)

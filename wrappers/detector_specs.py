@@ -30,17 +30,23 @@ _LIMITS = {
     "fp32": (
         at_most("max_difference_of_largest", 1e-4),
         at_most("relative_l2", 1e-4),
-        at_most("clear_bits_flipped", 0),
+        at_most("surest_bit_flipped", 0.001),
+        at_most("marked_bits_flipped", 0.001),
+        at_most("accuracy_loss", 0.003),
     ),
     "fp16": (
         at_most("max_difference_of_largest", 0.01),
         at_most("relative_l2", 0.005),
-        at_most("clear_bits_flipped", 0),
+        at_most("surest_bit_flipped", 0.03),
+        at_most("marked_bits_flipped", 0.005),
+        at_most("accuracy_loss", 0.006),
     ),
     "int8-dynamic": (
         at_most("max_difference_of_largest", 0.05),
-        at_most("relative_l2", 0.03),
-        at_most("clear_bits_flipped", 0),
+        at_most("relative_l2", 0.06),
+        at_most("surest_bit_flipped", 0.25),
+        at_most("marked_bits_flipped", 0.03),
+        at_most("accuracy_loss", 0.015),
     ),
 }
 
@@ -74,7 +80,7 @@ def detector_spec(name: str, title: str, options: BuildOptions | None = None) ->
             "max_difference_of_largest",
             "relative_l2",
             "bits_flipped",
-            "clear_bits_flipped",
+            "surest_bit_flipped",
             "smallest_margin",
         ),
         output_span=(-np.inf, np.inf),
@@ -82,6 +88,7 @@ def detector_spec(name: str, title: str, options: BuildOptions | None = None) ->
         configure=partial(detector_spec, name, title),
         read_pictures=read_pictures,
         read_message=read_message,
+        trials=("watermark",),
     )
 
 

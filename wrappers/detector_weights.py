@@ -82,6 +82,15 @@ def find_detector(checkpoint: Checkpoint) -> PartWeights:
     return PartWeights(checkpoint.path, tensors, _described(checkpoint))
 
 
+def holds_embedder(checkpoint: Checkpoint) -> bool:
+    """Whether there is an embedder, of whichever kind.
+
+    Raises:
+        BadInputError: names are ambiguous.
+    """
+    return bool(_below(_EMBEDDER_PREFIX, _named_tensors(checkpoint)))
+
+
 def find_embedder(checkpoint: Checkpoint) -> PartWeights:
     """Find the embedder.
 

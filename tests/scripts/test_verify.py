@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convert.card import read_card, write_with_card
 from convert.tflite import read_flatbuffer, write_flatbuffer
 from networks.gan import Generator
 
@@ -42,8 +43,8 @@ def test_all_precisions_pass_for_a_person(verify: Run, generator_tflites: dict[s
     assert ended.returncode == 0, ended.stderr
     for precision, path in generator_tflites.items():
         assert f"{path}  {precision}, 2 samples, seed 0" in ended.stdout
-    for name in METRICS:
-        assert ended.stdout.count(f"  {name} ") == 3
+    for name in METRICS:  # once for each file, and once with what it means
+        assert ended.stdout.count(f"  {name} ") == 4
     assert "FAIL" not in ended.stdout
     lines = ended.stdout.splitlines()
     assert "PASSED: 3 of 3 files" in lines
@@ -90,7 +91,9 @@ def test_tampered_weights_fail_though_the_card_is_whole(
     weights[::5] *= -1
     largest.data = weights.view(np.uint8)
     path = tmp_path / "tampered.tflite"
-    write_flatbuffer(model, path)
+    card = read_card(generator_tflites["fp32"])
+    assert card is not None
+    write_with_card(model, path, card)
     ended = verify(path, "--format", "json")
     assert ended.returncode == 1
     assert failed_checks(ended) == METRICS
@@ -101,11 +104,10 @@ def test_tampered_weights_fail_though_the_card_is_whole(
     ("damage", "message"),
     [
         (lambda _content: b"PK\x03\x04 this is no model", "is not a .tflite file"),
-        (lambda content: content[: len(content) // 2], "is damaged or cut short"),
-        (lambda content: content[:-1], "is damaged or cut short"),
+        (lambda content: content[:200], "is damaged or cut short"),
         (lambda _content: b"", "is not a .tflite file"),
     ],
-    ids=["another kind", "half", "all but a byte", "empty"],
+    ids=["another kind", "its beginning", "empty"],
 )
 def test_what_is_no_whole_tflite_is_bad_input(
     verify: Run,
@@ -123,6 +125,33 @@ def test_what_is_no_whole_tflite_is_bad_input(
     assert ended.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[:-1],
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-40000] + bytes([content[-40000] ^ 1]) + content[-39999:],
+    ],
+    ids=["all but a byte", "half", "one bit flipped"],
+)
+def test_the_least_damage_fails_the_integrity_and_nothing_is_loaded(
+    verify: Run,
+    generator_tflites: dict[str, Path],
+    tmp_path: Path,
+    change: Callable[[bytes], bytes],
+) -> None:
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(change(generator_tflites["fp32"].read_bytes()))
+    ended = verify(path, "--format", "json")
+    assert ended.returncode == 1
+    assert failed_checks(ended) == ["integrity"]
+    (file,) = json.loads(ended.stdout)["files"]
+    rows = {row["name"]: row for row in file["checks"]}
+    assert "its bytes are not those that were written" in rows["integrity"]["reason"]
+    assert rows["loads"]["reason"] == "a damaged file is not loaded"
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_missing_file_is_bad_input(verify: Run, tmp_path: Path) -> None:
     ended = verify(tmp_path / "absent.tflite")
     assert ended.returncode == 5
@@ -132,7 +161,9 @@ def test_a_missing_file_is_bad_input(verify: Run, tmp_path: Path) -> None:
 @pytest.fixture
 def without_card(generator_tflites: dict[str, Path], tmp_path: Path) -> Path:
     model = read_flatbuffer(generator_tflites["fp32"])
-    model.metadata = [item for item in model.metadata if item.name != b"chunkport_card.json"]
+    (entry,) = [item for item in model.metadata if item.name == b"chunkport_card.json"]
+    model.metadata.remove(entry)
+    model.buffers[entry.buffer].data = None
     path = tmp_path / "bare.tflite"
     write_flatbuffer(model, path)
     return path
@@ -150,9 +181,10 @@ def test_its_lineage_is_skipped_with_the_reason_and_counts_only_when_strict(
     introduced = (without_card, "--model", "gan-generator", "--precision", "fp32")
     ended = verify(*introduced)
     assert ended.returncode == 0, ended.stderr
-    (row,) = [line for line in ended.stdout.splitlines() if line.strip().startswith("lineage")]
-    assert row.split()[1] == "skipped"
-    assert "the file has no card" in row
+    for name in ("integrity", "lineage"):
+        lines = ended.stdout.splitlines()
+        (place,) = [at for at, line in enumerate(lines) if line.split()[:2] == [name, "skipped"]]
+        assert "the file has no card" in lines[place + 1]
     assert verify(*introduced, "--strict").returncode == 3
 
 

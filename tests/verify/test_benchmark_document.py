@@ -56,7 +56,7 @@ def test_a_document_is_read_whole(tmp_path: Path) -> None:
     [
         ([], "'command' is not 'benchmark'"),
         (document(command="verify"), "'command' is not 'benchmark'"),
-        (document(schema_version=2), "'schema_version' is 2, expected 1"),
+        (document(schema_version=3), "'schema_version' is 3, expected 2"),
         (document(machine="mine"), "'machine' is not an object"),
         (document(contenders=[]), "'contenders' is not a list with entries"),
         (document(contenders=["a"]), "contenders[0] is not an object"),

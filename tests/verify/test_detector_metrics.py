@@ -15,7 +15,7 @@ def measured(name: str, candidate: Values) -> float:
 
 
 def test_equal_logits_differ_in_nothing() -> None:
-    for name in ("max_difference_of_largest", "relative_l2", "bits_flipped", "clear_bits_flipped"):
+    for name in ("max_difference_of_largest", "relative_l2", "bits_flipped", "surest_bit_flipped"):
         assert measured(name, REFERENCE.copy()) == 0
     assert measured("smallest_margin", REFERENCE.copy()) == pytest.approx(0.03, rel=0.01)
 
@@ -28,17 +28,30 @@ def test_differences_are_parts_of_the_reference() -> None:
     assert measured("relative_l2", -REFERENCE) == pytest.approx(2)
 
 
-def test_a_flip_counts_as_clear_only_beyond_a_tenth_of_the_rms() -> None:
+def test_a_flip_weighs_as_much_as_pytorch_was_sure_of_the_bit() -> None:
     faint, clear, detection = REFERENCE.copy(), REFERENCE.copy(), REFERENCE.copy()
     faint[1, 4] = -0.01
-    clear[1, 3] = 0.01
+    clear[1, 3] = clear[1, 4] = 0.01
+    clear[0, 1] = 0.2  # further off, but not flipped
     detection[:, 0] *= -1
-    assert (measured("bits_flipped", faint), measured("clear_bits_flipped", faint)) == (1, 0)
-    assert (measured("bits_flipped", clear), measured("clear_bits_flipped", clear)) == (1, 1)
-    assert (measured("bits_flipped", detection), measured("clear_bits_flipped", detection)) == (
-        0,
-        0,
-    )
+    for candidate, flipped, surest in ((faint, 1, 0.03), (clear, 1, 0.19), (detection, 0, 0)):
+        assert measured("bits_flipped", candidate) == flipped
+        assert measured("surest_bit_flipped", candidate) == pytest.approx(surest, rel=0.01)
+
+
+def test_an_answer_that_is_none_is_no_agreement() -> None:
+    candidate = REFERENCE.copy()
+    candidate[1, 3] = np.nan
+    assert np.isnan(measured("surest_bit_flipped", candidate))
+
+
+def test_the_worst_sample_is_told_on_the_scale_of_all() -> None:
+    candidate = REFERENCE.copy()
+    candidate[1, 3] = 0.01
+    surest = METRICS["surest_bit_flipped"].worst(REFERENCE, candidate, 1)
+    assert surest == (1, measured("surest_bit_flipped", candidate))
+    margin = METRICS["smallest_margin"].worst(REFERENCE, candidate, 1)
+    assert margin == (1, measured("smallest_margin", candidate))
 
 
 def test_the_margin_is_negative_by_how_far_a_bit_went_wrong() -> None:

@@ -1,6 +1,5 @@
 """The judge: every fault of a file shows in the row that is meant for it."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,7 @@ import torch
 
 from checkpoints import load_model_chunked
 from chunkport.errors import BadInputError, UsageError
-from convert.card import identify_checkpoint
-from convert.tflite import attach_metadata, read_flatbuffer, write_flatbuffer
+from convert.card import identify_checkpoint, read_card, stamp
 from networks.gan import Generator
 from verify.judge import judge
 from verify.reference import Reference, compute_reference
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 ALL_CHECKS = [
+    "integrity",
     "lineage",
     "loads",
     "signature",
@@ -151,7 +150,7 @@ def test_weights_of_another_training_fail_in_lineage_and_in_every_metric(
     reference = compute_reference("gan-generator", other, samples=3, seed=0)
     for path in generator_tflites.values():
         verdict = judge(identify(path), reference, threads=1)
-        assert failed(verdict) == ["lineage", *ALL_CHECKS[6:]]
+        assert failed(verdict) == ["lineage", *ALL_CHECKS[7:]]
 
 
 @pytest.mark.integration
@@ -193,7 +192,7 @@ def test_nan_outputs_fail_the_range_and_every_metric(
         identify(generator_tflites["fp32"]), replace(reference, inputs=latents), threads=1
     )
     assert outcome(verdict, "range") == (False, "sample 0: 'image' holds NaN or infinity")
-    assert set(ALL_CHECKS[6:]) <= set(failed(verdict))
+    assert set(ALL_CHECKS[7:]) <= set(failed(verdict))
 
 
 @pytest.mark.integration
@@ -220,11 +219,9 @@ def test_a_file_is_what_its_card_says_whatever_its_name(
 def test_a_card_of_no_known_precision_cannot_escape_the_limits(
     generator_tflites: dict[str, Path], tmp_path: Path
 ) -> None:
-    model = read_flatbuffer(generator_tflites["fp32"])
-    (entry,) = [item for item in model.metadata if item.name == b"chunkport_card.json"]
-    card = json.loads(bytes(model.buffers[entry.buffer].data))
-    attach_metadata(model, "chunkport_card.json", json.dumps(card | {"precision": "fp99"}).encode())
+    card = read_card(generator_tflites["fp32"])
+    assert card is not None
     path = tmp_path / "forged.tflite"
-    write_flatbuffer(model, path)
+    stamp(generator_tflites["fp32"], path, replace(card, precision="fp99"))
     with pytest.raises(BadInputError, match="its card names the precision 'fp99'"):
         identify(path)

@@ -46,7 +46,7 @@ def _bars(benchmark: BenchmarkDocument, key: str, tick_key: str | None = None) -
         text = megabytes(value) if key.endswith("_bytes") else figure(value, key)
         bars.append(
             Bar(
-                label=row.name,
+                label=row.label,
                 text=text or row.reason or "not measured",
                 percent=None if value is None else 100 * value / longest,
                 tick_percent=None if tick is None else 100 * tick / longest,

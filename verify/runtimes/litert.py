@@ -1,19 +1,20 @@
-"""The LiteRT interpreter: with XNNPACK, as phones run it on their CPUs, or with its own kernels."""
+"""The LiteRT interpreter, with XNNPACK as phones run it on their CPUs."""
 
+import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from chunkport.errors import MissingDependencyError
+from verify.runtimes.interpreter import InterpreterSession
 
-if TYPE_CHECKING:
-    from wrappers.spec import Arrays
+_MISSING = "ai-edge-litert is not installed; pip install ai-edge-litert"
 
 
-class LiteRtSession:
+class LiteRtSession(InterpreterSession):
     """A .tflite in the LiteRT interpreter.
 
     Without `xnnpack` every op is computed by the interpreter's own kernels: what differs then is
@@ -28,49 +29,37 @@ class LiteRtSession:
         try:
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
         except ImportError as error:
-            raise MissingDependencyError(
-                "ai-edge-litert is not installed; pip install ai-edge-litert"
-            ) from error
+            raise MissingDependencyError(_MISSING) from error
         kernels = OpResolverType.AUTO
         if not xnnpack:
             kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        with native_stderr_hidden():
-            self._interpreter = Interpreter(
+
+        def load() -> Any:
+            return Interpreter(
                 model_path=str(path), num_threads=threads, experimental_op_resolver_type=kernels
             )
-            self._interpreter.allocate_tensors()
-        names = self._interpreter.get_signature_list()
-        signature = self._interpreter.get_signature_runner(next(iter(names)) if names else None)
-        self._inputs = {
-            name: (detail["index"], tuple(int(n) for n in detail["shape"]))
-            for name, detail in signature.get_input_details().items()
-        }
-        self._outputs = {
-            name: (detail["index"], tuple(int(n) for n in detail["shape"]))
-            for name, detail in signature.get_output_details().items()
-        }
 
-    def input_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of its inputs, by name."""
-        return {name: shape for name, (_, shape) in self._inputs.items()}
+        with native_stderr_hidden():
+            super().__init__(load)
 
-    def output_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of its outputs, by name."""
-        return {name: shape for name, (_, shape) in self._outputs.items()}
+    def nodes(self) -> list[dict[str, Any]]:
+        """What it executes, as the runtime lists it: all ops of the file, then its delegates.
 
-    def run(self, inputs: "Arrays") -> "Arrays":
-        """Outputs by name for inputs by name."""
-        self.prepared(inputs)()
-        return {
-            name: self._interpreter.get_tensor(index) for name, (index, _) in self._outputs.items()
-        }
+        Each has an "index", an "op_name" and the tensors that are its "inputs" and "outputs".
+        """
+        found: list[dict[str, Any]] = self._interpreter._get_ops_details()  # noqa: SLF001 - no other
+        return found
 
-    def prepared(self, inputs: "Arrays") -> Callable[[], None]:
-        """The inference alone, its inputs in place, to be timed."""
-        for name, (index, _) in self._inputs.items():
-            self._interpreter.set_tensor(index, inputs[name])
-        invoke: Callable[[], None] = self._interpreter.invoke
-        return invoke
+
+def missing() -> str | None:
+    """What it lacks here and how to get it; None where it can run."""
+    return None if importlib.util.find_spec("ai_edge_litert") else _MISSING
+
+
+@contextmanager
+def open_session(path: Path, threads: int) -> Iterator[LiteRtSession]:
+    """A .tflite in it, until the block ends; raises as `LiteRtSession`."""
+    yield LiteRtSession(path, threads)
 
 
 def wholly_on_xnnpack(path: Path) -> bool:
@@ -84,9 +73,7 @@ def wholly_on_xnnpack(path: Path) -> bool:
         from ai_edge_litert.compiled_model import CompiledModel
         from ai_edge_litert.hardware_accelerator import HardwareAccelerator
     except ImportError as error:
-        raise MissingDependencyError(
-            "ai-edge-litert is not installed; pip install ai-edge-litert"
-        ) from error
+        raise MissingDependencyError(_MISSING) from error
     with native_stderr_hidden():
         compiled = CompiledModel.from_file(str(path), hardware_accel=HardwareAccelerator.CPU)
         return bool(compiled.is_fully_accelerated())

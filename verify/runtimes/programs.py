@@ -64,10 +64,10 @@ def find_litert_js() -> Path | None:
         return Path(named).resolve()
     for folder in _node_modules():
         if _holds_litert_js(folder / _LITERT_JS):
-            return folder / _LITERT_JS
+            return (folder / _LITERT_JS).resolve()
     shared = _shared_node_modules()
     if shared is not None and _holds_litert_js(shared / _LITERT_JS):
-        return shared / _LITERT_JS
+        return (shared / _LITERT_JS).resolve()
     return None
 
 

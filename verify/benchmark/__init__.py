@@ -1,0 +1,1 @@
+"""Size, speed and memory of one model in several forms, measured side by side."""
