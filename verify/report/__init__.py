@@ -14,6 +14,7 @@ from verify.verdict import Check, Verdict
 
 if TYPE_CHECKING:
     from convert.card import Card
+    from verify.benchmark.delegation import Delegation
     from verify.benchmark_document import BenchmarkDocument
     from verify.report.bit_sheet import BitSheet
     from verify.report.contact_sheet import ContactSheet
@@ -54,13 +55,14 @@ class JudgedFile:
 
 @dataclass(frozen=True)
 class Inside:
-    """What a file is made of: where its bytes are, and its ops."""
+    """What a file is made of: where its bytes are, its ops, and who runs them."""
 
     label: str
     precision: str
     size_bytes: int
     bytes: ByteMap
     ops: OpList
+    delegation: "Delegation"
 
 
 @dataclass(frozen=True)

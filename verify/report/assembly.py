@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chunkport.errors import BadInputError
 from convert.card import identify_checkpoint
 from verify.attacks import Pixels
+from verify.benchmark.delegation import delegation
 from verify.benchmark_document import BenchmarkDocument
 from verify.judge import judge, run_on_samples
 from verify.marked_pictures import Bits, marked_pictures, write_message
@@ -88,7 +89,7 @@ def assemble(request: Request, on_step: Callable[[str], None] = lambda _note: No
         files=files,
         sheets=tuple(_contact_sheets(models)),
         bits=tuple(sheet for model in models for sheet in _bit_sheets(request, model)),
-        insides=tuple(_insides(models)),
+        insides=tuple(_insides(models, request.threads)),
         chains=trace(files, identify_checkpoint(request.checkpoint)),
         benchmark=request.benchmark,
     )
@@ -183,7 +184,7 @@ def _right(message: Bits, spec: "ModelSpec", answer: "Arrays") -> int:
     )
 
 
-def _insides(models: Iterable[_Model]) -> Iterator[Inside]:
+def _insides(models: Iterable[_Model], threads: int) -> Iterator[Inside]:
     for model in models:
         for candidate in model.candidates:
             weights = weights_by_module(candidate.path)
@@ -193,4 +194,5 @@ def _insides(models: Iterable[_Model]) -> Iterator[Inside]:
                 size_bytes=weights.size_bytes,
                 bytes=make_byte_map(weights),
                 ops=list_ops(candidate.path, weights),
+                delegation=delegation(candidate.path, LiteRtSession(candidate.path, threads)),
             )

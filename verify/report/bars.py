@@ -1,9 +1,12 @@
 """Bars for the charts of a benchmark."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from verify.benchmark_document import BenchmarkDocument
+from verify.benchmark_document import BenchmarkDocument, BenchmarkForm, BenchmarkRow
 from verify.report.figures import figure, megabytes
+
+_NETWORK = "pytorch"
 
 
 @dataclass(frozen=True)
@@ -15,42 +18,95 @@ class Bar:
         text: the value with its unit, or why there is none.
         percent: its length, of the longest mark in the chart; None without a value.
         tick_percent: where a second, slower value lies; None without one.
+        more_percent: how far a second part of the value reaches from where the first ends.
         baseline: whether the others are compared with it.
     """
 
     label: str
     text: str
     percent: float | None
-    tick_percent: float | None
-    baseline: bool
+    tick_percent: float | None = None
+    more_percent: float | None = None
+    baseline: bool = False
 
 
-def charts_of(benchmark: BenchmarkDocument | None) -> dict[str, tuple[Bar, ...]]:
-    """Each chart's bars by what it shows; none without a benchmark."""
+@dataclass(frozen=True)
+class Chart:
+    """Bars of one kind of figure, all to one scale."""
+
+    title: str
+    note: str
+    bars: tuple[Bar, ...]
+
+
+def charts_of(benchmark: BenchmarkDocument | None) -> tuple[Chart, ...]:
+    """The charts of what was measured; none without a benchmark."""
     if benchmark is None:
-        return {}
-    return {
-        "latency": _bars(benchmark, "latency_p50_ms", "latency_p90_ms"),
-        "size": _bars(benchmark, "size_bytes"),
-    }
+        return ()
+    forms: Sequence[BenchmarkRow | BenchmarkForm] = benchmark.forms or benchmark.rows
+    charts = [*_latencies(benchmark.rows), _sizes(forms)]
+    if any(form.figures["anonymous_bytes"] for form in benchmark.forms):
+        charts.append(_memory(benchmark.forms))
+    return tuple(charts)
 
 
-def _bars(benchmark: BenchmarkDocument, key: str, tick_key: str | None = None) -> tuple[Bar, ...]:
-    keys = [key] + ([tick_key] if tick_key else [])
-    values = [row.figures[name] or 0 for row in benchmark.rows for name in keys]
-    longest = max(values) or 1.0
+def _latencies(rows: Sequence[BenchmarkRow]) -> list[Chart]:
+    """A chart for each number of threads, to one scale, so that they can be compared."""
+    keys = ("latency_p50_ms", "latency_p90_ms")
+    longest = max(row.figures[key] or 0 for row in rows for key in keys) or 1.0
+    note = "median of one run; the thin line reaches to the 90th percentile"
+    charts = []
+    for threads in dict.fromkeys(row.threads for row in rows):
+        told = {None: "", 1: ", one thread"}.get(threads, f", {threads} threads")
+        bars = []
+        for row in rows:
+            if row.threads != threads:
+                continue
+            value, slow = (row.figures[key] for key in keys)
+            bars.append(
+                Bar(
+                    label=row.name,
+                    text=figure(value, keys[0]) or row.reason or "not measured",
+                    percent=_percent(value, longest),
+                    tick_percent=_percent(slow, longest),
+                    baseline=row.runtime == _NETWORK,
+                )
+            )
+        charts.append(Chart(f"Latency{told}", note, tuple(bars)))
+    return charts
+
+
+def _sizes(forms: "Sequence[BenchmarkRow | BenchmarkForm]") -> Chart:
+    sizes = {form.name: form.figures["size_bytes"] for form in forms}
+    longest = max(size or 0 for size in sizes.values()) or 1.0
+    networks = {form.name for form in forms if form.runtime == _NETWORK}
+    bars = tuple(
+        Bar(
+            name, megabytes(size) or "not known", _percent(size, longest), baseline=name in networks
+        )
+        for name, size in sizes.items()
+    )
+    return Chart("Size", "of the file; for PyTorch, of its weights", bars)
+
+
+def _memory(forms: Sequence[BenchmarkForm]) -> Chart:
+    parts = [(it.figures["anonymous_bytes"], it.figures["file_backed_bytes"]) for it in forms]
+    longest = max((own or 0) + (mapped or 0) for own, mapped in parts) or 1.0
     bars = []
-    for row in benchmark.rows:
-        value = row.figures[key]
-        tick = row.figures[tick_key] if tick_key else None
-        text = megabytes(value) if key.endswith("_bytes") else figure(value, key)
+    for form, (own, mapped) in zip(forms, parts, strict=True):
+        known = own is not None and mapped is not None
         bars.append(
             Bar(
-                label=row.label,
-                text=text or row.reason or "not measured",
-                percent=None if value is None else 100 * value / longest,
-                tick_percent=None if tick is None else 100 * tick / longest,
-                baseline=row.runtime == "pytorch",
+                label=form.name,
+                text=f"{megabytes(own)} + {megabytes(mapped)}" if known else "not measured",
+                percent=_percent(own, longest),
+                more_percent=_percent(mapped, longest),
+                baseline=form.runtime == _NETWORK,
             )
         )
-    return tuple(bars)
+    note = "the process's own, then what it maps of files, which the system may take back"
+    return Chart("Memory", note, tuple(bars))
+
+
+def _percent(value: float | None, longest: float) -> float | None:
+    return None if value is None else 100 * value / longest

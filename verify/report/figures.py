@@ -45,6 +45,11 @@ def share(part: float, whole: float) -> str:
     return f"{percent:.1f}%"
 
 
+def part(value: float | None) -> str:
+    """A part of 1 in per cent, which says 100% only of all; nothing for None."""
+    return "" if value is None else f"{math.floor(1000 * value) / 10:.4g}%"
+
+
 def times(value: float | None) -> str:
     """A ratio of speeds; nothing for None."""
     return "" if value is None else f"{value:.2f}{_NO_BREAK_SPACE}\N{MULTIPLICATION SIGN}"

@@ -9,7 +9,8 @@ from chunkport import __version__
 from chunkport.files import replacing
 from verify.report import Report
 from verify.report.bars import charts_of
-from verify.report.figures import figure, megabytes, sense, shape, some_bytes, times
+from verify.report.figures import figure, megabytes, part, sense, shape, some_bytes
+from verify.report.measurements import tables_of
 
 
 def write_report(report: Report, target: Path) -> None:
@@ -37,7 +38,7 @@ def render(report: Report) -> str:
         "figure": figure,
         "megabytes": megabytes,
         "some_bytes": some_bytes,
-        "times": times,
+        "part": part,
         "sense": sense,
         "shape": shape,
     }
@@ -46,6 +47,7 @@ def render(report: Report) -> str:
         sections=_sections(report),
         version=__version__,
         charts=charts_of(report.benchmark),
+        tables=tables_of(report.benchmark),
     )
 
 

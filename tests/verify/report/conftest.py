@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from convert.card import Card
+from verify.benchmark.delegation import Delegation
 from verify.benchmark_document import BenchmarkDocument, BenchmarkRow
 from verify.reference import Reference
 from verify.report import CommandLine, Inside, JudgedFile, Report
@@ -104,8 +105,12 @@ class Made:
             self.judged("int8.tflite", self.failing, self.card("int8-dynamic", weights="b")),
             self.judged("no_card.tflite", self.passing, None),
         )
-        fast = {"latency_p50_ms": 2.0, "latency_p90_ms": 2.5, "size_bytes": 8.1e6}
-        slow = {"latency_p50_ms": 8.0, "latency_p90_ms": 10.0, "peak_memory_bytes": 2e7}
+        fast: dict[str, Any] = {"latency_p50_ms": 2.0, "latency_p90_ms": 2.5, "size_bytes": 8.1e6}
+        slow: dict[str, Any] = {
+            "latency_p50_ms": 8.0,
+            "latency_p90_ms": 10.0,
+            "peak_memory_bytes": 2e7,
+        }
         rows = self.row("PyTorch", runtime="pytorch", **slow), self.row(files[0].label, **fast)
         return replace(
             self.report(*files, benchmark=BenchmarkDocument({"cpu": "Example"}, rows)),
@@ -160,7 +165,12 @@ def _inside(label: str) -> Inside:
     )
     kinds = (OpKind("FULLY_CONNECTED", len(ops), 8, "float32, int8", weights.size_bytes - 900),)
     return Inside(
-        label, "int8-dynamic", weights.size_bytes, make_byte_map(weights), OpList(kinds, ops)
+        label=label,
+        precision="int8-dynamic",
+        size_bytes=weights.size_bytes,
+        bytes=make_byte_map(weights),
+        ops=OpList(kinds, ops),
+        delegation=Delegation(16, 13, 2, 10**9, 9 * 10**8, {"FULLY_CONNECTED": 3}),
     )
 
 
