@@ -14,6 +14,7 @@ from scripts._build_options import flags_of
 from scripts._models import MODELS, PRECISIONS, named_model, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
 from scripts._output import Output
+from scripts._runtimes import runtime_option
 from scripts._watermarks import drawn_scenes
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ _FAILED = 1
 @click.option("--seed", type=int, default=0, help="Which inputs.")
 @click.option("--samples-dir", type=FOLDER, help="Pictures of your own, judged along with these.")
 @click.option(
-    "--marked",
+    "--show-marked",
     type=click.IntRange(min=0),
     default=12,
     help="How many pictures to mark and read, of a checkpoint that holds an embedder.",
 )
+@runtime_option
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
 @click.option("--force", is_flag=True, help="Replace a page that is already there.")
 def command(
@@ -64,14 +66,15 @@ def command(
     samples: int,
     seed: int,
     samples_dir: Path | None,
-    marked: int,
+    show_marked: int,
+    runtimes: tuple[str, ...],
     num_threads: int,
     force: bool,
 ) -> int:
     """Judge FILES against the PyTorch network and write all that was found as one HTML file.
 
-    The page needs no network and no scripts. It is written also when a file fails; the exit code
-    is then 1.
+    The page needs no network and no scripts. It is written also when a file fails, or differs in
+    another --runtime; the exit code is then 1.
     """
     from chunkport.files import make_folder
     from verify.benchmark_document import read_benchmark
@@ -79,6 +82,7 @@ def command(
     from verify.report import CommandLine
     from verify.report.assembly import Request, assemble
     from verify.report.page import write_report
+    from verify.runtime_agreement import choose_runtimes
     from verify.subject import identify
 
     if target.exists() and not force:
@@ -92,8 +96,9 @@ def command(
         samples=samples,
         seed=seed,
         threads=num_threads,
+        runtimes=choose_runtimes(runtimes),
         pictures=pictures_in(samples_dir) if samples_dir else (),
-        scenes=partial(drawn_scenes, marked, seed) if marked else None,
+        scenes=partial(drawn_scenes, show_marked, seed) if show_marked else None,
         benchmark=measured,
     )
     with output.progress("comparing") as advance:
@@ -106,9 +111,12 @@ def command(
         ("--seed", seed),
         ("--samples-dir", samples_dir),
         ("--num-threads", num_threads),
+        *(("--runtime", name) for name in runtimes),
     ]
     same = [*files, "--checkpoint", checkpoint, *_flags(given)]
-    page = _flags([("--benchmark", benchmark), ("--marked", marked), ("--output", target)])
+    page = _flags(
+        [("--benchmark", benchmark), ("--show-marked", show_marked), ("--output", target)]
+    )
     report = replace(
         report,
         commands=(

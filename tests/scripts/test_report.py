@@ -99,7 +99,7 @@ def test_the_page_of_a_detector_shows_what_was_read_in_marked_pictures(
     assert run_chunkport("convert", TINYSEAL, *flags).returncode == 0
     (tflite,) = tmp_path.glob("*.tflite")
     page = tmp_path / "report.html"
-    flags = ["--checkpoint", TINYSEAL, "--samples", 3, "--marked", 4, "-o", page]
+    flags = ["--checkpoint", TINYSEAL, "--samples", 3, "--show-marked", 4, "-o", page]
     done = run_chunkport("report", tflite, *flags)
     assert done.returncode in {0, 1}, done.stderr  # of samples without a mark a clear bit may flip
     opened = open_page(page, offline=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from verify.report.bit_sheet import BitSheet
     from verify.report.contact_sheet import ContactSheet
     from verify.report.lineage import Chain
+    from verify.runtime_agreement import Agreement
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Report:
         files: in the order of the page.
         sheets: pictures that models make, one sheet per model.
         bits: messages that models read.
-        insides: of each file that can be read.
+        agreements: of each file in each runtime, where that was asked for.
+        insides: of each file that ran.
         chains: from the checkpoint to the files.
         benchmark: None where none was given.
         commands: that make the files and the page again.
@@ -94,15 +96,24 @@ class Report:
     files: tuple[JudgedFile, ...]
     sheets: "tuple[ContactSheet, ...]" = ()
     bits: "tuple[BitSheet, ...]" = ()
+    agreements: "tuple[Agreement, ...]" = ()
     insides: tuple[Inside, ...] = ()
     chains: "tuple[Chain, ...]" = ()
     benchmark: "BenchmarkDocument | None" = None
     commands: tuple[CommandLine, ...] = ()
 
     @property
+    def failed(self) -> tuple[JudgedFile, ...]:
+        """The files whose verdict is that, or that another runtime runs otherwise."""
+        differing = {row.path for row in self.agreements if row.agrees is False}
+        return tuple(
+            file for file in self.files if not file.verdict.passed or file.verdict.path in differing
+        )
+
+    @property
     def passed(self) -> bool:
         """Whether every file passed."""
-        return all(file.verdict.passed for file in self.files)
+        return not self.failed
 
     @property
     def headline(self) -> str:
@@ -112,11 +123,13 @@ class Report:
     @property
     def conclusion(self) -> str:
         """The verdict in a sentence."""
-        failed = [file.label for file in self.files if not file.verdict.passed]
+        failed = [file.label for file in self.failed]
         total = f"{len(self.files)} file{'s' * (len(self.files) > 1)}"
         if failed:
             return f"{len(failed)} of {total} failed: {', '.join(failed)}"
-        incomplete = any(not file.verdict.complete for file in self.files)
+        incomplete = any(not file.verdict.complete for file in self.files) or any(
+            row.agrees is None for row in self.agreements
+        )
         rest = "; some checks could not run" if incomplete else ""
         agrees = "agrees" if len(self.files) == 1 else "agree"
         return f"{len(self.files)} of {total} {agrees} with PyTorch within the limits{rest}"

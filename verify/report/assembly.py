@@ -20,6 +20,8 @@ from verify.report.candidate import Candidate
 from verify.report.contact_sheet import ContactSheet, make_contact_sheet
 from verify.report.lineage import trace
 from verify.report.op_list import list_ops
+from verify.runtime_agreement import Agreement, compare_runtimes
+from verify.runtimes import Runtime
 from verify.runtimes.litert import LiteRtSession
 from verify.subject import Subject
 from verify.trials import TrialChoices
@@ -42,6 +44,7 @@ class Request:
         seed: of these.
         threads: of the runtime.
         pictures: a user's own, judged along with the samples.
+        runtimes: others to run the files in, as `choose_runtimes` gives them.
         scenes: draws pictures to be marked, where the checkpoint holds a watermark embedder; None
             leaves that out.
         benchmark: figures that were taken before.
@@ -53,17 +56,19 @@ class Request:
     seed: int
     threads: int
     pictures: Sequence[Path] = ()
+    runtimes: Sequence[Runtime] = ()
     scenes: Callable[[], Iterable[Pixels]] | None = None
     benchmark: BenchmarkDocument | None = None
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A model, its answers, and the files of it: judged, and those that ran."""
+    """A model, its answers, and the files of it: judged, those that ran, and where else."""
 
     reference: Reference
     files: tuple[JudgedFile, ...]
     candidates: tuple[Candidate, ...]
+    agreements: tuple[Agreement, ...]
 
 
 def assemble(request: Request, on_step: Callable[[str], None] = lambda _note: None) -> Report:
@@ -89,6 +94,7 @@ def assemble(request: Request, on_step: Callable[[str], None] = lambda _note: No
         files=files,
         sheets=tuple(_contact_sheets(models)),
         bits=tuple(sheet for model in models for sheet in _bit_sheets(request, model)),
+        agreements=tuple(row for model in models for row in model.agreements),
         insides=tuple(_insides(models, request.threads)),
         chains=trace(files, identify_checkpoint(request.checkpoint)),
         benchmark=request.benchmark,
@@ -109,7 +115,7 @@ def _judged(
         pictures=request.pictures,
         trials=TrialChoices(),
     )
-    files, candidates = [], []
+    files, candidates, agreements = [], [], list[Agreement]()
     for subject, label in named:
         on_step(label)
         ran: list[Any] = []
@@ -117,7 +123,10 @@ def _judged(
         files.append(JudgedFile(label, verdict, subject.card))
         if ran:
             candidates.append(Candidate(label, subject.precision, ran, subject.path))
-    return _Model(reference, tuple(files), tuple(candidates))
+        agreements += compare_runtimes(
+            *(subject, reference, ran or None, request.runtimes), threads=request.threads
+        )
+    return _Model(reference, tuple(files), tuple(candidates), tuple(agreements))
 
 
 def _contact_sheets(models: Iterable[_Model]) -> Iterator[ContactSheet]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verify.benchmark_document import BenchmarkDocument, BenchmarkForm, BenchmarkRow
-from verify.report.figures import figure, megabytes
+from verify.report.figures import figure, megabytes, short
 
 _NETWORK = "pytorch"
 
@@ -65,7 +65,7 @@ def _latencies(rows: Sequence[BenchmarkRow]) -> list[Chart]:
             value, slow = (row.figures[key] for key in keys)
             bars.append(
                 Bar(
-                    label=row.name,
+                    label=short(row.name),
                     text=figure(value, keys[0]) or row.reason or "not measured",
                     percent=_percent(value, longest),
                     tick_percent=_percent(slow, longest),
@@ -82,7 +82,10 @@ def _sizes(forms: "Sequence[BenchmarkRow | BenchmarkForm]") -> Chart:
     networks = {form.name for form in forms if form.runtime == _NETWORK}
     bars = tuple(
         Bar(
-            name, megabytes(size) or "not known", _percent(size, longest), baseline=name in networks
+            label=short(name),
+            text=megabytes(size) or "not known",
+            percent=_percent(size, longest),
+            baseline=name in networks,
         )
         for name, size in sizes.items()
     )
@@ -97,7 +100,7 @@ def _memory(forms: Sequence[BenchmarkForm]) -> Chart:
         known = own is not None and mapped is not None
         bars.append(
             Bar(
-                label=form.name,
+                label=short(form.name),
                 text=f"{megabytes(own)} + {megabytes(mapped)}" if known else "not measured",
                 percent=_percent(own, longest),
                 more_percent=_percent(mapped, longest),

@@ -47,7 +47,10 @@ def share(part: float, whole: float) -> str:
 
 def part(value: float | None) -> str:
     """A part of 1 in per cent, which says 100% only of all; nothing for None."""
-    return "" if value is None else f"{math.floor(1000 * value) / 10:.4g}%"
+    if value is None:
+        return ""
+    percent = math.floor(10 * _PER_CENT * value) / 10
+    return f"{percent:,.0f}%" if percent >= 10 * _PER_CENT else f"{percent:.4g}%"
 
 
 def times(value: float | None) -> str:
@@ -63,3 +66,8 @@ def shape(sizes: tuple[int, ...]) -> str:
 def sense(name: str) -> str:
     """Which side of a limit passes."""
     return _SENSES[name]
+
+
+def short(name: str) -> str:
+    """A contender's name without the ending that says nothing."""
+    return name.replace(".tflite", "")

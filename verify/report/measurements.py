@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verify.benchmark_document import BenchmarkDocument, BenchmarkForm, BenchmarkRow
-from verify.report.figures import figure, megabytes, part, times
+from verify.report.figures import figure, megabytes, part, short, times
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _table(
         tuple(column.title for column in shown),
         tuple(
             TableRow(
-                name=row.label if isinstance(row, BenchmarkRow) else row.name,
+                name=short(row.label if isinstance(row, BenchmarkRow) else row.name),
                 about=", ".join(filter(None, (row.precision, row.variant, row.runtime))),
                 cells=tuple(column.show(row.figures.get(column.key)) for column in shown),
                 reason=_missing(row),

@@ -60,6 +60,7 @@ def _sections(report: Report) -> list[tuple[str, str]]:
         "checks": ("Checks", True),
         "pictures": ("Pictures", bool(report.sheets)),
         "bits": ("Message bits", bool(report.bits)),
+        "runtimes": ("Runtimes", True),
         "benchmark": ("Benchmark", True),
         "inside": ("Bytes and ops", True),
         "origin": ("Origin", True),
