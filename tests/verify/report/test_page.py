@@ -12,6 +12,7 @@ from verify.report import Report, labels_of
 from verify.report.bit_sheet import BitSheet
 from verify.report.contact_sheet import ContactSheet
 from verify.report.page import render, write_report
+from verify.runtime_agreement import Agreement
 from verify.verdict import Figure, against_limit, measured
 from wrappers.spec import at_most
 
@@ -114,7 +115,7 @@ def test_names_are_escaped_wherever_they_stand(made: "Made") -> None:
     assert not list(page.iter("i"))
     assert render(report).count("<script") == 0
     assert HOSTILE in text(page.find("./head/title"))
-    assert HOSTILE in section(page, "benchmark")
+    assert HOSTILE.removesuffix(".tflite") in section(page, "benchmark")
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(made: "Made") -> None:
@@ -199,6 +200,40 @@ def test_bars_are_as_long_as_their_values(made: "Made") -> None:
     assert "the runtime refused it" in text(latency)
     assert "4.00 MB" in text(size)
     assert "Example" in section(page, "benchmark")
+
+
+def test_how_a_file_runs_elsewhere_is_told_and_fails_it_where_that_differs(made: "Made") -> None:
+    files = made.judged("a.tflite", made.passing, made.card()), made.judged("b", made.passing, None)
+    same = Agreement(Path("b"), "fp32", "node", "LiteRT.js in Node", threads=1, agrees=True)
+    same = replace(same, largest_difference=1e-7, tolerance=1e-5, latency_p50_ms=2.5, psnr_db=120)
+    rows = (
+        replace(same, runtime="litert", tolerance=None, largest_difference=None),
+        same,
+        replace(same, path=Path("a.tflite"), agrees=False, largest_difference=0.1, reason="far"),
+        replace(same, runtime="chromium", agrees=None, reason="Chromium is not here"),
+    )
+    report = replace(made.report(*files), agreements=rows)
+    assert report.conclusion == "1 of 2 files failed: a.tflite"
+    page = parsed(report)
+    words = [text(it) for it in page.findall(".//ul[@class='files']/li//*[@class='word']")]
+    assert words == ["FAIL", "PASS"]
+    shown = [
+        [text(cell) for cell in row] for row in page.findall(".//section[@id='runtimes']//tbody/tr")
+    ]
+    assert [row[2] for row in shown] == [
+        "compared with",
+        "✓ same 120 dB",
+        "✗ DIFFER",
+        "\N{EN DASH} not run",
+    ]
+    assert shown[1][3:] == ["1e-07", "1e-05", "2.5 ms", "1", ""]
+    assert "far" in shown[2][1]
+    assert "Chromium is not here" in shown[3][1]
+    alone = section(parsed(made.report(*files)), "runtimes")
+    assert alone == (
+        "Runtimes Judged in LiteRT alone: --runtime all runs the files in every other runtime "
+        "that is here, and compares."
+    )
 
 
 def test_flipped_bits_are_ringed_counted_and_listed(made: "Made") -> None:
