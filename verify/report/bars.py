@@ -7,6 +7,7 @@ from verify.benchmark_document import BenchmarkDocument, BenchmarkForm, Benchmar
 from verify.report.figures import figure, megabytes, short
 
 _NETWORK = "pytorch"
+_MOST_OF_MEDIAN = 1.5  # for what is slower than the median, in every latency's chart
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def charts_of(benchmark: BenchmarkDocument | None) -> tuple[Chart, ...]:
 def _latencies(rows: Sequence[BenchmarkRow]) -> list[Chart]:
     """A chart for each number of threads, to one scale, so that they can be compared."""
     keys = ("latency_p50_ms", "latency_p90_ms")
-    longest = max(row.figures[key] or 0 for row in rows for key in keys) or 1.0
-    note = "median of one run; the thin line reaches to the 90th percentile"
+    longest = max(_seen(*(row.figures[key] for key in keys)) for row in rows) or 1.0
+    note = "median of one run; the thin line reaches to the 90th percentile, if that has room"
     charts = []
     for threads in dict.fromkeys(row.threads for row in rows):
         told = {None: "", 1: ", one thread"}.get(threads, f", {threads} threads")
@@ -68,12 +69,17 @@ def _latencies(rows: Sequence[BenchmarkRow]) -> list[Chart]:
                     label=short(row.name),
                     text=figure(value, keys[0]) or row.reason or "not measured",
                     percent=_percent(value, longest),
-                    tick_percent=_percent(slow, longest),
+                    tick_percent=None if slow is None else min(100 * slow / longest, 100),
                     baseline=row.runtime == _NETWORK,
                 )
             )
         charts.append(Chart(f"Latency{told}", note, tuple(bars)))
     return charts
+
+
+def _seen(median: float | None, slow: float | None) -> float:
+    """How far the scale reaches for one bar: slow runs of a busy machine must not rule it."""
+    return min(slow or 0, _MOST_OF_MEDIAN * (median or 0)) or median or 0
 
 
 def _sizes(forms: "Sequence[BenchmarkRow | BenchmarkForm]") -> Chart:

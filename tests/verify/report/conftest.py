@@ -190,7 +190,7 @@ def _contender(name: str, threads: int, latency: float, **more: Any) -> dict[str
         "num_threads": threads,
         "size_bytes": 4_000_000,
         "latency_p50_ms": latency,
-        "latency_p90_ms": 2 * latency,
+        "latency_p90_ms": 1.25 * latency,
         **more,
     }
 

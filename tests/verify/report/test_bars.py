@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+import pytest
+
 from verify.benchmark_document import BenchmarkDocument
 from verify.report.bars import charts_of
 
@@ -13,11 +17,21 @@ def test_each_number_of_threads_has_its_chart_to_one_scale(
 ) -> None:
     one, two, _, _ = charts_of(second_document)
     assert (one.title, two.title) == ("Latency, one thread", "Latency, 2 threads")
-    assert [bar.percent for bar in one.bars] == [50, 12.5]
-    assert [bar.percent for bar in two.bars] == [25, 6.25]
+    assert [bar.percent for bar in one.bars] == [80, 20]
+    assert [bar.percent for bar in two.bars] == [40, 10]
     assert [bar.tick_percent for bar in one.bars] == [100, 25]
     assert [bar.label for bar in one.bars] == ["PyTorch", "a"]
     assert [bar.baseline for bar in one.bars] == [True, False]
+
+
+def test_slow_runs_of_a_busy_moment_do_not_rule_the_scale(
+    second_document: BenchmarkDocument,
+) -> None:
+    row = second_document.rows[0]
+    busy = replace(row, figures={**row.figures, "latency_p90_ms": 400.0})
+    one = charts_of(replace(second_document, rows=(busy, *second_document.rows[1:])))[0]
+    assert one.bars[0].percent == pytest.approx(100 / 1.5)
+    assert one.bars[0].tick_percent == 100
 
 
 def test_memory_is_of_two_parts(second_document: BenchmarkDocument) -> None:
