@@ -44,14 +44,23 @@ class JudgedFile:
 
     @property
     def telling(self) -> list[Check]:
-        """The checks that say more than that they passed, those that failed first."""
-        telling = [check for check in self.verdict.checks if not _merely_passed(check)]
+        """The checks that say more than that they passed or why not, those that failed first."""
+        telling = [check for check in self.verdict.checks if _tells(check)]
         return sorted(telling, key=lambda check: check.passed is not False)
 
     @property
     def merely_passed(self) -> list[Check]:
-        """The checks without a number, passed."""
-        return [check for check in self.verdict.checks if _merely_passed(check)]
+        """The checks without a number that passed."""
+        return [it for it in self.verdict.checks if it.passed is True and not _tells(it)]
+
+    @property
+    def not_run(self) -> dict[str, list[Check]]:
+        """The checks that could not run, by the reason, which many may share."""
+        skipped: dict[str, list[Check]] = {}
+        for check in self.verdict.checks:
+            if check.passed is None and not _tells(check):
+                skipped.setdefault(check.reason or "", []).append(check)
+        return skipped
 
 
 @dataclass(frozen=True)
@@ -144,5 +153,5 @@ def labels_of(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _merely_passed(check: Check) -> bool:
-    return check.passed is True and check.value is None
+def _tells(check: Check) -> bool:
+    return check.passed is False or check.value is not None

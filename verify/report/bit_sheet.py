@@ -173,7 +173,7 @@ def _said_of_flips(flipped: Sequence[int], bits: int) -> str:
 
 def _said_of_margin(logits: NDArray[np.float64], rms: float) -> str:
     nearest = int(np.abs(logits).argmin())
-    return f"nearest to flipping: bit {nearest}, {abs(logits[nearest]) / rms:.2f} of the RMS away"
+    return f"nearest to flipping: bit {nearest}, {abs(logits[nearest]) / rms:.2g} of the RMS away"
 
 
 def _picture(reference: "Reference", sample: int) -> Picture | None:

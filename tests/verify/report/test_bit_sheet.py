@@ -59,7 +59,7 @@ def test_the_network_is_always_drawn_and_a_file_where_it_flips(reference: Refere
     assert network.drawing is not None
     assert (network.hex, network.flipped, network.drawing.flipped) == ("a", 0, ())
     assert same.drawing is None
-    assert same.said == "nearest to flipping: bit 1, 0.30 of the RMS away"
+    assert same.said == "nearest to flipping: bit 1, 0.3 of the RMS away"
     assert flipped.drawing is not None
     assert (flipped.hex, flipped.flipped) == ("f", 2)
     assert flipped.said == "2 of 4 flipped: bits 1, 3"

@@ -13,7 +13,7 @@ from verify.report.bit_sheet import BitSheet
 from verify.report.contact_sheet import ContactSheet
 from verify.report.page import render, write_report
 from verify.runtime_agreement import Agreement
-from verify.verdict import Figure, against_limit, measured
+from verify.verdict import Figure, against_limit, measured, skipped
 from wrappers.spec import at_most
 
 if TYPE_CHECKING:
@@ -49,19 +49,30 @@ def test_every_check_of_every_file_is_there_with_its_figures(made: "Made") -> No
     assert first["max_abs_difference"][1:] == ["✓ pass", "0.25", "≤ 0.5", "0.25", "0.25"]
     assert second["worst_psnr_db"][1:] == ["✗ FAIL", "20.5 dB", "≥ 35 dB", "-14.5 dB", "20.5 dB"]
     assert second["range"][0] == "inside the range sample 3: 'image' holds NaN"
-    assert second["ssim"][:2] == [
-        "likeness of structure the file did not run",
-        "\N{EN DASH} not run",
-    ]
 
 
 def test_checks_that_failed_come_first_and_those_that_merely_passed_last(made: "Made") -> None:
     page = parsed(made.full())
-    assert list(cells_of(page, 2)) == ["worst_psnr_db", "range", "psnr_db", "ssim"]
+    assert list(cells_of(page, 2)) == ["worst_psnr_db", "range", "psnr_db"]
     article = page.find(".//article[@id='file-2']")
     assert article is not None
     assert text(article.find("details/summary")) == "✓ pass loads"
     assert text(article.find("details/ul/li")) == "loads opens in the runtime"
+
+
+def test_checks_that_could_not_run_stand_with_the_reason_that_they_share(made: "Made") -> None:
+    lost = [skipped(name, f"words of {name}", "no embedder") for name in ("one", "two")]
+    other = skipped("three", "its words", "no digest")
+    page = parsed(made.report(made.judged("a", (*made.passing, *lost, other), made.card())))
+    article = page.find(".//article[@id='file-1']")
+    assert article is not None
+    summaries = [text(it) for it in article.findall("details/summary")]
+    assert summaries[1:] == ["\N{EN DASH} not run one, two", "\N{EN DASH} not run three"]
+    assert [text(it) for it in article.findall("p[@class='reason']")] == [
+        "no embedder",
+        "no digest",
+    ]
+    assert text(article.findall("details")[1].find("ul/li[2]")) == "two words of two"
 
 
 def test_what_is_held_to_no_limit_or_to_one_set_by_hand_says_so(made: "Made") -> None:
