@@ -36,7 +36,7 @@ def lint(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[str]:
     """
     module.eval().requires_grad_(requires_grad=False)
     _refuse_batch_norms(module)
-    mended = [*_mend_transposed_convolutions(module), *_mend_tensors(module)]
+    mended = [*mend_modules(module), *mend_tensors(module)]
     _refuse_ops(module, inputs)
     return mended
 
@@ -51,8 +51,11 @@ def _refuse_batch_norms(module: nn.Module) -> None:
             )
 
 
-def _mend_transposed_convolutions(module: nn.Module) -> list[str]:
-    """The converter cannot express `output_padding`."""
+def mend_modules(module: nn.Module) -> list[str]:
+    """Put what converts in place of modules that do not; tell each mend in one line.
+
+    The converter cannot express the `output_padding` of transposed convolutions.
+    """
     mended = []
     for parent_name, parent in list(module.named_modules()):
         for name, child in list(parent.named_children()):
@@ -63,7 +66,12 @@ def _mend_transposed_convolutions(module: nn.Module) -> list[str]:
     return mended
 
 
-def _mend_tensors(module: nn.Module) -> list[str]:
+def mend_tensors(module: nn.Module) -> list[str]:
+    """Bring weights into the one form that converts rightly; tell each mend in one line.
+
+    Raises:
+        ConversionError: one holds NaN.
+    """
     mended = []
     named: list[tuple[str, torch.Tensor]] = [*module.named_parameters(), *module.named_buffers()]
     for name, tensor in named:

@@ -36,7 +36,7 @@ PRECISIONS = (
         suffix="fp32",
         recipe=None,
         needs="nothing",
-        purpose="the reference; fastest in browsers",
+        purpose="the reference",
         weight_bytes=4,
     ),
     Precision(
@@ -44,7 +44,7 @@ PRECISIONS = (
         suffix="fp16",
         recipe="float_casting",
         needs="nothing",
-        purpose="half the file, for phone GPUs; on CPUs as fast as fp32",
+        purpose="half the file, for phone GPUs; on CPUs as fast as fp32, in browsers far slower",
         weight_bytes=2,
     ),
     Precision(
@@ -52,7 +52,7 @@ PRECISIONS = (
         suffix="int8_dynamic",
         recipe="dynamic_wi8_afp32",
         needs="nothing",
-        purpose="a quarter of the file and the fastest on phone CPUs; float inputs and outputs",
+        purpose="a quarter of the file, the fastest on CPUs and in browsers; float inputs, outputs",
         weight_bytes=1,
         # XNNPACK has no depthwise convolution with float inputs and integer weights, and LiteRT
         # cannot prepare such a product of two activations.

@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "scripts.verify",
     "benchmark": "scripts.benchmark",
     "report": "scripts.report",
+    "bundle": "scripts.bundle",
     "embed-watermark": "scripts.embed_watermark",
     "detect-watermark": "scripts.detect_watermark",
     "attack-watermark": "scripts.attack_watermark",

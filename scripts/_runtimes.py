@@ -9,14 +9,29 @@ import click
 from scripts._output import Column, Output, number
 
 if TYPE_CHECKING:
+    from verify.reference import Reference
     from verify.runtime_agreement import Agreement
+    from verify.runtimes import Runtime
+    from verify.subject import Subject
+    from wrappers.spec import Arrays
 
 _MARKS = {True: "same", False: "DIFFERS", None: "skipped"}
+
+
+def _choose(
+    _context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]
+) -> "tuple[Runtime, ...]":
+    from verify.runtime_agreement import choose_runtimes
+
+    return choose_runtimes(names)
+
+
 runtime_option = click.option(
     "--runtime",
     "runtimes",
     metavar="NAME",
     multiple=True,
+    callback=_choose,
     help="Run the files there too, beside LiteRT: litert-builtin, tensorflow, node, chromium, or "
     "all that are here; may be repeated.",
 )
@@ -47,16 +62,40 @@ _COLUMNS = (
 )
 
 
-def show_runtimes(output: Output, rows: "Sequence[Agreement]") -> None:
-    """All files in all runtimes as one table, and in the JSON under `runtimes`."""
-    if not rows:
-        return
+def run_in_runtimes(
+    output: Output,
+    chosen: "Sequence[Runtime]",
+    subjects: "Sequence[Subject]",
+    references: "Mapping[Any, Reference]",
+    answers: "Mapping[Any, Mapping[str, Sequence[Arrays]]]",
+    threads: int,
+) -> "list[Agreement]":
+    """Run all files in all runtimes, as one table, and in the JSON under `runtimes`.
+
+    Args:
+        output: where to.
+        chosen: the runtimes; where there are none, nothing is shown.
+        subjects: the files.
+        references: by (model, options), the inputs.
+        answers: likewise, by file, what LiteRT answered to these.
+        threads: of the runtimes that take a number of them.
+    """
+    from verify.runtime_agreement import compare_runtimes
+
+    if not chosen:
+        return []
+    rows: list[Agreement] = []
+    kinds = [(subject.model, subject.options) for subject in subjects]
+    turns = len(chosen) * sum(len(references[kind].inputs) for kind in kinds)
+    with output.progress("running elsewhere", total=turns) as advance:
+        for kind, subject in zip(kinds, subjects, strict=True):
+            outputs = answers[kind].get(str(subject.path))
+            rows += compare_runtimes(
+                *(subject, references[kind], outputs, chosen), threads=threads, on_sample=advance
+            )
     documents = [row.to_json() for row in rows]
-    for row in documents:
-        row["name"], row["meaning"] = row["path"].rpartition("/")[2], _in_plain_words(row)
-    output.table(
-        "runtimes",
-        "in each runtime: the difference is a part of LiteRT's largest output",
-        _COLUMNS,
-        documents,
-    )
+    for row, document in zip(rows, documents, strict=True):
+        document |= {"name": row.path.name, "meaning": _in_plain_words(document)}
+    title = "in each runtime: the difference is a part of LiteRT's largest output"
+    output.table("runtimes", title, _COLUMNS, documents)
+    return rows

@@ -29,11 +29,7 @@ rate_option = click.option(
 
 def drawn_scenes(count: int, seed: int, first: int = 0) -> "Iterator[Pixels]":
     """Drawn pictures that no training has seen, from the one with that number on."""
-    from train.picture_files import seed_of
-    from train.scenes import render_scene
-
-    first += _FIRST_UNSEEN
-    return (render_scene(seed_of(seed, number)) for number in range(first, first + count))
+    return (unseen_scene(seed, number) for number in range(first, first + count))
 
 
 def share(value: float | None) -> str:
@@ -91,6 +87,14 @@ def compared(row: Mapping[str, Any], expected: tuple[int, ...], threshold: "Thre
         "found": agree >= threshold.matches,
         "chance": float(chance_of_matches(nbits, agree)),
     }
+
+
+def unseen_scene(seed: int, number: int, size: int | None = None) -> "Pixels":
+    """A drawn picture that no training has seen, of `size` pixels a side or the usual."""
+    from train.picture_files import seed_of
+    from train.scenes import SIZE, render_scene
+
+    return render_scene(seed_of(seed, _FIRST_UNSEEN + number), size or SIZE)
 
 
 def check_targets(pictures: Sequence[Path], targets: Sequence[Path], *, force: bool) -> None:

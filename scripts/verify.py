@@ -11,15 +11,17 @@ import click
 
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, replacing
+from scripts._layers import show_layers
 from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_command
 from scripts._output import Output
-from scripts._runtimes import runtime_option, show_runtimes
+from scripts._runtimes import run_in_runtimes, runtime_option
 from scripts._verdicts import show_messages, show_verdicts
 
 if TYPE_CHECKING:
     from verify.reference import Reference
     from verify.runtime_agreement import Agreement
+    from verify.runtimes import Runtime
     from verify.subject import Subject
     from verify.trials import TrialChoices
     from verify.verdict import Figure, Verdict
@@ -93,6 +95,7 @@ def _read_samples(
     help="Also write the verdict as JSON, as for --baseline.",
 )
 @click.option("--force", is_flag=True, help="Replace an --output that is already there.")
+@click.option("--per-layer", is_flag=True, help="Find the layer in which a file departs first.")
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
 def command(
     output: Output,
@@ -106,7 +109,7 @@ def command(
     samples_dir: Path | None,
     num_threads: int,
     limits: tuple[str, ...],
-    runtimes: tuple[str, ...],
+    runtimes: "tuple[Runtime, ...]",
     attacks: tuple[str, ...],
     marked: Path | None,
     message: str | None,
@@ -115,6 +118,7 @@ def command(
     baseline_latency: float,
     target: Path | None,
     force: bool,
+    per_layer: bool,
     strict: bool,
 ) -> int:
     """Compare FILES with the PyTorch network on the original weights, on seeded samples.
@@ -122,15 +126,13 @@ def command(
     A watermark detector is also asked to read marks, after attacks too: made with the checkpoint's
     own embedder, or --marked elsewhere; and the messages in the pictures of --samples-dir are
     shown. Every row has its value, its limit, how far inside it lies, and the limit that would have
-    passed. Exits 0 when every file passes and 1 when one fails, also by
-    differing in another --runtime.
+    passed. Exits 0 when every file passes and 1 when one fails, or differs in another --runtime.
     """
     from verify.baseline import latency_bounds, read_baseline, with_regressions
     from verify.benchmark.machine import machine
     from verify.judge import judge
     from verify.latency import with_latencies
     from verify.reference import compute_reference
-    from verify.runtime_agreement import choose_runtimes, compare_runtimes
     from verify.subject import identify
 
     count, pictures = _inputs(samples, samples_dir)
@@ -140,12 +142,10 @@ def command(
     subjects = [identify(path, named, precision, damaged_too=True) for path in files]
     choices = _trial_choices(attacks, marked, message)
     by_hand = _limits_by_hand(subjects, choices, limits)
-    chosen = choose_runtimes(runtimes)
-    agreements: list[Agreement] = []
     verdicts: list[Verdict] = []
     references: dict[Kind, Reference] = {}
     answers: dict[Kind, dict[str, Any]] = {}
-    turns = (count + len(pictures)) * (len(files) * (1 + len(chosen)) + 1)
+    turns = (count + len(pictures)) * (len(files) + 1)
     with output.progress("comparing", total=turns) as advance:
         for subject in subjects:
             kind = subject.model, subject.options
@@ -158,12 +158,8 @@ def command(
                     on_note=lambda note: advance(0, note=note),
                 )
             keep = partial(answers.setdefault(kind, {}).__setitem__, str(subject.path))
-            reference = references[kind]
-            verdicts.append(judge(subject, reference, num_threads, advance, keep, by_hand=by_hand))
-            outputs = answers[kind].get(str(subject.path))
-            agreements += compare_runtimes(
-                *(subject, reference, outputs, chosen), threads=num_threads, on_sample=advance
-            )
+            judged = judge(subject, references[kind], num_threads, advance, keep, by_hand=by_hand)
+            verdicts.append(judged)
     if latency:
         inputs = [references[subject.model, subject.options].inputs[0] for subject in subjects]
         bounds = latency_bounds(verdicts, earlier, baseline_latency)
@@ -175,7 +171,10 @@ def command(
     show_verdicts(output, verdicts)
     for kind, reference in references.items():
         show_messages(output, reference, answers[kind])
-    show_runtimes(output, agreements)
+    agreements = run_in_runtimes(output, runtimes, subjects, references, answers, num_threads)
+    show_layers(
+        *(output, checkpoint, subjects if per_layer else ()), references, answers, num_threads
+    )
     failed = _conclude(output, verdicts, agreements)
     if not failed:
         paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))

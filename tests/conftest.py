@@ -241,6 +241,15 @@ def tinyseal_checkpoint(
     return save_tinyseal(tmp_path_factory.mktemp("tinyseal") / "tinyseal.pth")
 
 
+@pytest.fixture(scope="session")
+def tinyseal_tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained TinySeal of samples/, in int8; takes many seconds, so once for all."""
+    from convert.pipeline import convert_checkpoint
+
+    folder, sample = tmp_path_factory.mktemp("int8"), _ROOT / "samples/tinyseal/full_model.pth"
+    return convert_checkpoint(sample, "tinyseal", ["int8-dynamic"], folder).files[0].path
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """2 MiB of memory, mounted as a disk."""

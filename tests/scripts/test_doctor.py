@@ -42,6 +42,20 @@ def test_a_sound_installation_is_ready(run_chunkport: Run) -> None:
     assert document["machine"]["memory_bytes"] > 1e8
 
 
+def test_what_runs_files_elsewhere_is_told_and_may_be_absent(
+    run_chunkport: Run, tmp_path: Path
+) -> None:
+    env = {"PATH": str(tmp_path), "CHUNKPORT_CHROMIUM": str(tmp_path / "chrome")}
+    ended = run_chunkport("doctor", "--no-self-check", "--format", "json", env=env)
+    assert ended.returncode == 0, ended.stderr
+    found = by_name(json.loads(ended.stdout))
+    assert found["node"]["status"] == "absent"
+    assert found["node"]["remedy"] == "install Node 20 or newer"
+    assert found["chromium"]["status"] == "absent"
+    assert "chrome: is no program" in found["chromium"]["found"]
+    assert found["LiteRT.js"]["status"] in {"ok", "absent"}  # npm may have brought it here
+
+
 def test_the_table_says_the_same(run_chunkport: Run) -> None:
     ended = run_chunkport("doctor", "--no-self-check")
     assert ended.returncode == 0

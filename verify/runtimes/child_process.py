@@ -32,7 +32,8 @@ class Child:
             how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         self.said.seek(0)
         lines = self.said.read().decode(errors="replace").strip().splitlines()
-        last = f": {lines[-1]}" if lines else ""
+        telling = [line for line in lines if "Error" in line] or lines
+        last = f": {telling[-1]}" if telling else ""
         return RuntimeError(f"{self.name} {how}{last}")
 
 

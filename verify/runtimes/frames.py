@@ -1,4 +1,4 @@
-"""The frames that LiteRT.js is asked and answers in, as litert_js/answering.mjs describes them."""
+"""The frames that LiteRT.js is asked and answers in, as javascript/answering.mjs describes them."""
 
 import json
 import math

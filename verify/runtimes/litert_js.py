@@ -9,7 +9,7 @@ from verify.runtimes.frames import decode, encode
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
-SCRIPTS = Path(__file__).resolve().parent / "litert_js"
+SCRIPTS = Path(__file__).resolve().parent / "javascript"
 MISSING_LITERT_JS = (
     "LiteRT.js is not here; npm install @litertjs/core, in this folder or one above it"
 )

@@ -67,6 +67,8 @@ def test_what_does_not_want_to_end_and_its_children_are_ended_by_force(
         ("raise SystemExit(3)", "Python ended with code 3"),
         ("import os; os.kill(os.getpid(), 9)", "Python was killed by signal 9"),
         ("raise OSError('the disk is gone')", "ended with code 1: OSError: the disk is gone"),
+        ("raise SystemExit('Error: no such file\\n\\nNode.js v20')", "code 1: Error: no such file"),
+        ("raise SystemExit('no room\\nleft')", "ended with code 1: left"),
     ],
 )
 def test_how_it_ended_is_told_with_its_last_words(program: str, words: str) -> None:

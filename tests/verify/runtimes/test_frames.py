@@ -26,7 +26,7 @@ def test_what_goes_in_comes_out(text: str) -> None:
     assert header == {"ask": "run", "text": text}
     assert list(back) == list(tensors)
     for name, values in tensors.items():
-        assert back[name].dtype == values.dtype
+        assert (back[name].dtype, back[name].shape) == (values.dtype, values.shape)
         assert np.array_equal(back[name], values)
     (length,) = struct.unpack_from("<I", frame)
     assert length % 4 == 0  # where floats may begin

@@ -8,7 +8,12 @@ import pytest
 from verify.runtimes import find_runtime
 from verify.runtimes.litert import LiteRtSession
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        find_runtime("tensorflow").missing() is not None, reason="TensorFlow is not installed"
+    ),
+]
 
 LATENT = {"latent": np.ones((1, 100), np.float32)}
 
@@ -17,7 +22,6 @@ LATENT = {"latent": np.ones((1, 100), np.float32)}
 def test_it_answers_by_name_as_litert_does(
     generator_tflites: dict[str, Path], precision: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("tensorflow", reason="pip install 'chunkport[tensorflow]'")
     path = generator_tflites[precision]
     expected = LiteRtSession(path, threads=1).run(LATENT)["image"]
     capfd.readouterr()
@@ -30,7 +34,6 @@ def test_it_answers_by_name_as_litert_does(
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow", reason="pip install 'chunkport[tensorflow]'")
     path = tmp_path / "garbage.tflite"
     path.write_bytes(b"\x00\x00\x00\x00TFL3" + bytes(100))
     with (

@@ -22,8 +22,6 @@ LIMITS = {"first": at_most("first", 1), "second": at_most("second", 1)}
 class Broken:
     """A session whose file cannot compute."""
 
-    init_ms = 0.0
-
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         return {}
 
@@ -32,9 +30,6 @@ class Broken:
 
     def run(self, inputs: "Arrays") -> "Arrays":
         raise RuntimeError(f"no kernel for {list(inputs)}")
-
-    def time_runs(self, inputs: "Arrays", runs: int) -> list[float]:
-        raise RuntimeError(f"no kernel for {runs} times {list(inputs)}")
 
 
 def exam(session: "Session", limits: Limits) -> Iterator[Check]:

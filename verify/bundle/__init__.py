@@ -1,0 +1,1 @@
+"""A model with what proves it on any device: golden inputs, a page that runs them, and scripts."""
