@@ -21,11 +21,12 @@ from scripts._options import CHECKPOINT, chunkport_command
 from scripts._output import Column, Output, number
 from verify.benchmark.alternatives import network_in_onnx_runtime
 from verify.benchmark.as_json import timing_rows
-from verify.benchmark.contenders import LITERT, ONNX_RUNTIME, PYTORCH, Original, contender_of
+from verify.benchmark.contenders import ONNX_RUNTIME, PYTORCH, Original, contender_of
 from verify.benchmark.machine import machine
 from verify.benchmark.measure import measure
 from verify.judge import judge
 from verify.reference import compute_reference
+from verify.runtimes import LITERT
 from verify.runtimes.litert import wholly_on_xnnpack
 from verify.subject import identify
 from wrappers.spec import Limit, at_least, at_most

@@ -48,7 +48,8 @@ class InferenceModel:
         metrics: what was measured, by name.
         hyperparameters: what the run was told.
         load_code: Python lines that end with the network ready for use, run in the folder.
-        convert_commands: the command lines that convert it, run in the folder.
+        convert_commands: the command lines that convert it, run in the folder; empty for a model
+            that none converts.
     """
 
     title: str
@@ -57,7 +58,7 @@ class InferenceModel:
     config: Mapping[str, Any]
     epoch: int
     load_code: str
-    convert_commands: str
+    convert_commands: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 

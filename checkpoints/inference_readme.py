@@ -18,13 +18,7 @@ In this folder, with chunkport installed:
 
 Every byte is checked on loading, and no code in the file is run.
 
-## Convert
-
-```bash
-{convert_commands}
-```
-
-## Measured
+{convert}## Measured
 
 {metrics}
 
@@ -36,16 +30,24 @@ Every byte is checked on loading, and no code in the file is run.
 | `config.json` | what the network is built from |
 | `training_metadata.json` | name, version, training, metrics: what programs should read |
 """
+_CONVERT = """\
+## Convert
+
+```bash
+{commands}
+```
+
+"""
 
 
 def readme(metadata: Mapping[str, Any], load_code: str, convert_commands: str) -> str:
-    """The text, from the folder's metadata and the two ways of using it."""
+    """The text, from the folder's metadata and the ways of using it; no commands, no section."""
     rows = [f"| {name} | {value:.4g} |" for name, value in metadata["metrics"].items()]
     table = "\n".join(["| metric | value |", "|---|---|", *rows])
     return _TEXT.format(
         **{key: metadata[key] for key in ("title", "version", "architecture", "epoch", "weights")},
         load_code=load_code.strip(),
-        convert_commands=convert_commands.strip(),
+        convert=_CONVERT.format(commands=convert_commands.strip()) if convert_commands else "",
         metrics=table if rows else "Nothing was.",
         megabytes=metadata["size_bytes"] / 1e6,
     )

@@ -46,9 +46,10 @@ class WeightAudit:
 def audit_weights(module: "nn.Module", path: Path) -> WeightAudit:
     """Find every parameter and floating buffer of the module among the file's constants.
 
-    A weight counts as found when a constant holds its very bits in some order of its axes. Both
-    are read where they lie, a few MiB at a time. Those of a normalisation may be combined with
-    others, exactly but beyond recognition; they are named in the result and not looked for.
+    A weight counts as found when a constant holds its very bits in some order of its axes; only a
+    bias of zeros may be missing. Both are read where they lie, a few MiB at a time. Those of a
+    normalisation may be combined with others, exactly but beyond recognition; they are named in
+    the result and not looked for.
 
     Raises:
         ConversionError: one is not there; names each.
@@ -64,15 +65,22 @@ def audit_weights(module: "nn.Module", path: Path) -> WeightAudit:
     }
     unaudited = {name for name in weights if name.rpartition(".")[0] in _normalisations(module)}
     weights = {name: values for name, values in weights.items() if name not in unaudited}
-    lost = [name for name, values in weights.items() if not _found(values, stored)]
+    absent = [name for name, values in weights.items() if not _found(values, stored)]
+    lost = [name for name in absent if not _adds_nothing(name, weights[name])]
     if lost:
         more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         raise ConversionError(
             f"the converter wrote wrong weights: {len(lost)} of {len(weights)} are not in the "
             f".tflite bit for bit: {', '.join(lost[:_SHOWN])}{more}; nothing was kept"
         )
-    weight_bytes = sum(values.nbytes for values in weights.values())
-    return WeightAudit(len(weights), weight_bytes, tuple(sorted(unaudited)))
+    present = [values for name, values in weights.items() if name not in absent]
+    weight_bytes = sum(values.nbytes for values in present)
+    return WeightAudit(len(present), weight_bytes, tuple(sorted(unaudited)))
+
+
+def _adds_nothing(name: str, values: NDArray[Any]) -> bool:
+    """Whether it is a bias of zeros, as before training: the converter leaves it out."""
+    return name.rpartition(".")[2] == "bias" and not values.any()
 
 
 def _normalisations(module: "nn.Module") -> set[str]:

@@ -49,6 +49,12 @@ _OPTIONS = (
         help="Whether pictures come in the network's size; --no-simple needs --source-size.",
     ),
     click.option("--split-outputs", is_flag=True, help="One output for each meaning."),
+    click.option(
+        "--target",
+        type=click.Choice(["cpu", "gpu"]),
+        default="cpu",
+        help="What computes it: for a phone's GPU, what float16 would get wrong is rewritten.",
+    ),
     card_option,
 )
 
@@ -67,6 +73,7 @@ def chosen_options(
     source_size: tuple[int, int] | None = None,
     simple: bool | None = None,
     split_outputs: bool = False,
+    target: str = "cpu",
     card: Path | None = None,
 ) -> "BuildOptions":
     """The flags as one value.
@@ -84,7 +91,14 @@ def chosen_options(
         )
     if simple and source_size is not None:
         raise UsageError("--simple takes no pictures of another size; leave out --source-size")
-    return BuildOptions(layout, image_size, source_size, split_outputs, _card_text(card))
+    return BuildOptions(
+        layout,
+        image_size,
+        source_size,
+        split_outputs,
+        _card_text(card),
+        "gpu" if target == "gpu" else None,
+    )
 
 
 def flags_of(options: "BuildOptions") -> list[object]:
@@ -98,6 +112,8 @@ def flags_of(options: "BuildOptions") -> list[object]:
         flags += ["--source-size", "{}x{}".format(*options.source_size)]
     if options.split_outputs:
         flags.append("--split-outputs")
+    if options.target:
+        flags += ["--target", options.target]
     if options.model_card:
         flags += ["--card", "card.yaml"]
     return flags

@@ -17,6 +17,7 @@ from chunkport.errors import ChunkportError
 # Command name to its module, in the order of the way through the house.
 COMMANDS = {
     "train-gan": "scripts.train_gan",
+    "train-classifier": "scripts.train_classifier",
     "train-watermark": "scripts.train_watermark",
     "check-models": "scripts.check_models",
     "convert-existing-models": "scripts.convert_existing_models",
@@ -27,6 +28,7 @@ COMMANDS = {
     "extract-detector-weights": "scripts.extract_detector_weights",
     "convert": "scripts.convert",
     "verify": "scripts.verify",
+    "audit": "scripts.audit",
     "benchmark": "scripts.benchmark",
     "report": "scripts.report",
     "bundle": "scripts.bundle",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chunkport.errors import UsageError
 from scripts._options import CHECKPOINT
 from scripts._output import Column, Output
 
@@ -98,6 +99,25 @@ def chosen_saving(
     )
     saving.ranking(criteria)  # refused now, and not when the images are loaded
     return saving
+
+
+def refuse_output_among(data_dir: Path | None, output_dir: Path) -> None:
+    """Keep what a run draws apart from the user's pictures.
+
+    Raises:
+        UsageError: the output is inside the folder of pictures to train on.
+    """
+    if data_dir is not None and output_dir.resolve().is_relative_to(data_dir.resolve()):
+        raise UsageError(
+            f"{output_dir}: is inside {data_dir}, so its samples would be trained on; choose "
+            "another --output-dir"
+        )
+
+
+def command_line(command: str, given: Mapping[str, object]) -> str:
+    """The command line that trains the same, but for where pictures and results lie."""
+    flags = [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
+    return " ".join(["chunkport", command, *flags])
 
 
 def draw_pictures(output: Output, folder: Path, drawings: "Drawings", what: str) -> bool:

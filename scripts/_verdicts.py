@@ -45,9 +45,10 @@ def show_verdicts(output: Output, verdicts: "Sequence[Verdict]") -> None:
     _show_words(output, [check for verdict in verdicts for check in verdict.checks])
 
 
-def show_checks(output: Output, key: str, title: str, checks: "Sequence[Check]") -> None:
-    """Checks as a table, and in the JSON under `key`; what they mean below."""
-    output.fact(key, [asdict(check) for check in checks])
+def show_checks(output: Output, key: str | None, title: str, checks: "Sequence[Check]") -> None:
+    """Checks as a table, and in the JSON under `key`, unless it is None; what they mean below."""
+    if key is not None:
+        output.fact(key, [asdict(check) for check in checks])
     _show_rows(output, title, checks)
     _show_words(output, checks)
 

@@ -13,6 +13,7 @@ from scripts._benchmark_tables import show_measured
 from scripts._models import spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, chunkport_command
 from scripts._output import Output
+from scripts._runtimes import runtime_option
 
 if TYPE_CHECKING:
     from wrappers.spec import BuildOptions
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     help="Also convert without our rewrites, in the same precisions, and measure that.",
 )
 @click.option("--onnx/--no-onnx", default=True, help="Also the network in ONNX Runtime.")
+@runtime_option
 @click.option(
     "--memory/--no-memory", default=True, help="Also memory, each in processes of its own."
 )
@@ -54,6 +56,7 @@ def command(
     samples: int,
     plain: bool,
     onnx: bool,
+    runtimes: tuple[str, ...],
     memory: bool,
     plots: Path | None,
     target: Path | None,
@@ -62,28 +65,34 @@ def command(
     """Measure FILES, PyTorch and other ways to run the network in turn, in one run.
 
     Speeds are ratios of median latencies; above 1 is faster. "plain" is the conversion that one
-    gets without our rewrites. What cannot run is a row with its reason.
+    gets without our rewrites. "spread" is how far rounds of the same work were apart: that is the
+    machine's noise. GFLOP/s are those of the fastest run, and sgemm is PyTorch's product of
+    matrices; int8, and kernels with wider instructions than PyTorch's, can exceed it. What cannot
+    run is a row with its reason. Every number of threads holds each model in memory once more.
     """
     from chunkport.files import replacing
     from verify.benchmark.alternatives import network_in_onnx_runtime, plain_conversions
     from verify.benchmark.as_json import form_rows
-    from verify.benchmark.contenders import Original, contender_of
+    from verify.benchmark.contenders import Original, contender_of, in_runtime
     from verify.benchmark.machine import cores, machine
     from verify.benchmark.measure import measure
     from verify.benchmark.plots import draw_plots, plot_paths
     from verify.benchmark_document import SCHEMA_VERSION, parse_benchmark
     from verify.reference import compute_reference
     from verify.report import labels_of
+    from verify.runtime_agreement import choose_runtimes
+    from verify.runtimes import LITERT
 
-    model, options = _what_they_are(files, spec)
     wanted = [*(plot_paths(plots) if plots else ()), *([target] if target else ())]
     if not force and (there := [str(path) for path in wanted if path.exists()]):
         raise UsageError(f"{', '.join(there)}: already there; add --force to replace")
+    elsewhere = [runtime for runtime in choose_runtimes(runtimes) if runtime.name != LITERT]
+    model, options = _what_they_are(files, spec)
     counts = sorted(set(threads or (1, cores())))
     reference = compute_reference(model, checkpoint, samples, seed=0, options=options)
     original = Original(model, checkpoint, reference.inputs[0], options)
     given = [contender_of(path, name) for path, name in zip(files, labels_of(files), strict=True)]
-    contenders = list(given)
+    contenders = [*given, *(in_runtime(item, runtime) for item in given for runtime in elsewhere)]
     with tempfile.TemporaryDirectory() as folder:
         if onnx:
             with output.progress("writing ONNX"):

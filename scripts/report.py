@@ -52,6 +52,12 @@ _FAILED = 1
     help="How many pictures to mark and read, of a checkpoint that holds an embedder.",
 )
 @runtime_option
+@click.option("--audit/--no-audit", default=True, help="Look for risks on phone GPUs.")
+@click.option(
+    "--per-layer/--no-per-layer",
+    default=None,
+    help="Find the layer in which a file departs first.  [default: of files that fail]",
+)
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
 @click.option("--force", is_flag=True, help="Replace a page that is already there.")
 def command(
@@ -68,6 +74,8 @@ def command(
     samples_dir: Path | None,
     show_marked: int,
     runtimes: tuple[str, ...],
+    audit: bool,
+    per_layer: bool | None,
     num_threads: int,
     force: bool,
 ) -> int:
@@ -100,6 +108,8 @@ def command(
         pictures=pictures_in(samples_dir) if samples_dir else (),
         scenes=partial(drawn_scenes, show_marked, seed) if show_marked else None,
         benchmark=measured,
+        audit=audit,
+        per_layer=per_layer,
     )
     with output.progress("comparing") as advance:
         report = assemble(request, lambda note: advance(note=note))
@@ -117,6 +127,8 @@ def command(
     page = _flags(
         [("--benchmark", benchmark), ("--show-marked", show_marked), ("--output", target)]
     )
+    page += [] if audit else ["--no-audit"]
+    page += {True: ["--per-layer"], False: ["--no-per-layer"], None: []}[per_layer]
     report = replace(
         report,
         commands=(

@@ -1,7 +1,6 @@
 """`chunkport train-watermark`: train an embedder and a detector that hide and read a message."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,9 @@ from scripts._output import Column, Output, number
 from scripts._training import (
     Shown,
     chosen_saving,
+    command_line,
     draw_pictures,
+    refuse_output_among,
     show_training,
     training_options,
 )
@@ -104,11 +105,7 @@ def command(
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     config = replace(chosen.config, **given)
     saving = chosen_saving(chosen.max_chunk_mb, CRITERIA, **saving_flags)
-    if data_dir is not None and output_dir.resolve().is_relative_to(data_dir.resolve()):
-        raise UsageError(
-            f"{output_dir}: is inside {data_dir}, so its samples would be trained on; choose "
-            "another --output-dir"
-        )
+    refuse_output_among(data_dir, output_dir)
     folder = data_dir or output_dir / "scenes"
     if data_dir is None:
         scenes = scene_drawings(folder, chosen.scenes, config.seed, config.drawn_size)
@@ -132,7 +129,7 @@ def command(
         saving=saving,
         device="cuda" if torch.cuda.is_available() else "cpu",
         provenance={
-            "command": _command(profile, given),
+            "command": command_line("train-watermark", {"profile": profile, **given}),
             "data": f"scenes that it drew, seed {config.seed}"
             if data_dir is None
             else data_dir.resolve().name,
@@ -145,12 +142,6 @@ def command(
         f"chunkport convert {pair}/full_model.pth --model tinyseal --card {pair}/config.json "
         "--precision fp32 --precision int8"
     )
-
-
-def _command(profile: str, given: Mapping[str, object]) -> str:
-    """The command line that trains the same pair, but for where pictures and results lie."""
-    flags = [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
-    return " ".join(["chunkport train-watermark --profile", profile, *flags])
 
 
 if __name__ == "__main__":

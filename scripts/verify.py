@@ -17,6 +17,7 @@ from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_
 from scripts._output import Output
 from scripts._runtimes import run_in_runtimes, runtime_option
 from scripts._verdicts import show_messages, show_verdicts
+from scripts._worst import DrawnPictures
 
 if TYPE_CHECKING:
     from verify.reference import Reference
@@ -96,6 +97,7 @@ def _read_samples(
 )
 @click.option("--force", is_flag=True, help="Replace an --output that is already there.")
 @click.option("--per-layer", is_flag=True, help="Find the layer in which a file departs first.")
+@click.option("--worst", type=FOLDER, help="Where to draw a generator's worst pictures.")
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
 def command(
     output: Output,
@@ -119,6 +121,7 @@ def command(
     target: Path | None,
     force: bool,
     per_layer: bool,
+    worst: Path | None,
     strict: bool,
 ) -> int:
     """Compare FILES with the PyTorch network on the original weights, on seeded samples.
@@ -145,6 +148,7 @@ def command(
     verdicts: list[Verdict] = []
     references: dict[Kind, Reference] = {}
     answers: dict[Kind, dict[str, Any]] = {}
+    drawn = DrawnPictures()
     turns = (count + len(pictures)) * (len(files) + 1)
     with output.progress("comparing", total=turns) as advance:
         for subject in subjects:
@@ -156,10 +160,13 @@ def command(
                     pictures=pictures,
                     trials=choices,
                     on_note=lambda note: advance(0, note=note),
+                    on_drawn=drawn.keep,
                 )
             keep = partial(answers.setdefault(kind, {}).__setitem__, str(subject.path))
-            judged = judge(subject, references[kind], num_threads, advance, keep, by_hand=by_hand)
+            reference = references[kind]
+            judged = judge(subject, reference, num_threads, advance, keep, by_hand=by_hand)
             verdicts.append(judged)
+            drawn.name(subject, reference)
     if latency:
         inputs = [references[subject.model, subject.options].inputs[0] for subject in subjects]
         bounds = latency_bounds(verdicts, earlier, baseline_latency)
@@ -171,6 +178,7 @@ def command(
     show_verdicts(output, verdicts)
     for kind, reference in references.items():
         show_messages(output, reference, answers[kind])
+    drawn.write_worst(output, worst, references.values())
     agreements = run_in_runtimes(output, runtimes, subjects, references, answers, num_threads)
     show_layers(
         *(output, checkpoint, subjects if per_layer else ()), references, answers, num_threads
@@ -180,11 +188,10 @@ def command(
         paths, source = shlex.join(map(str, files)), shlex.quote(str(checkpoint))
         output.next_step(f"chunkport benchmark {paths} --checkpoint {source}{spec_again(spec)}")
     _write(output, target)
-    if failed:
-        return _FAILED
-    complete = all(verdict.complete for verdict in verdicts)
-    ran = all(row.agrees is not None for row in agreements)
-    return _MISSING if strict and not (complete and ran) else 0
+    complete = all(verdict.complete for verdict in verdicts) and all(
+        row.agrees is not None for row in agreements
+    )
+    return _FAILED if failed else _MISSING if strict and not complete else 0
 
 
 def _inputs(samples: tuple[int, Path | None], samples_dir: Path | None) -> tuple[int, list[Path]]:

@@ -1,6 +1,6 @@
 """Training images from a folder: one subfolder per class, any size and colour, as one tensor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from PIL import Image
 
 from chunkport.errors import UsageError
 from networks.gan import IMAGE_SIZE
+from train.held_out import held_out_indices
 from train.picture_files import open_picture
 
 _ENDINGS = {".png", ".jpg", ".jpeg"}
@@ -18,11 +19,37 @@ _REMEDY = "draw some with train-gan --profile demo, or name another folder with 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Grayscale images (N, 1, 128, 128) uint8 with a label each, (N,) int64, into `classes`."""
+    """Grayscale images (N, 1, 128, 128) uint8 with a label each, (N,) int64, into `classes`.
+
+    `names` are their paths within the folder. A run that trains on it gets batches of images and
+    labels.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
     classes: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.images.device
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, chosen: torch.Tensor, /) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.images[chosen], self.labels[chosen]
+
+    def to(self, device: str, /) -> "ImageSet":
+        """The same on another device."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def subset(self, indices: list[int]) -> "ImageSet":
+        """Those at these places, of the same classes."""
+        names = tuple(self.names[index] for index in indices)
+        images, labels = self[torch.tensor(indices)]
+        return replace(self, images=images, labels=labels, names=names)
 
 
 def to_unit_range(pixels: torch.Tensor) -> torch.Tensor:
@@ -77,4 +104,26 @@ def load_images(folder: Path, only: str | None = None) -> ImageSet:
         images=torch.from_numpy(np.stack(pixels)).unsqueeze(1),
         labels=torch.tensor(labels),
         classes=tuple(paths_by_class),
+        names=tuple(
+            f"{name}/{path.name}" for name, paths in paths_by_class.items() for path in paths
+        ),
     )
+
+
+def split_held_out(loaded: ImageSet, share: float) -> tuple[ImageSet, ImageSet]:
+    """The images to train on and those held out, about `share` of each class.
+
+    Raises:
+        UsageError: as `held_out_indices`, for a class that has one image alone.
+    """
+    training: list[int] = []
+    held_out: list[int] = []
+    for label, name in enumerate(loaded.classes):
+        places = (loaded.labels == label).nonzero()[:, 0].tolist()
+        try:
+            sides = held_out_indices([loaded.names[place] for place in places], share)
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from error
+        for side, chosen in zip((training, held_out), sides, strict=True):
+            side += [places[index] for index in chosen]
+    return loaded.subset(training), loaded.subset(held_out)

@@ -12,7 +12,7 @@ from chunkport.errors import ChunkportError, UsageError
 from train.curves import write_curves
 from train.release import release
 from train.resuming import resume as resume_run
-from train.run import Run, Shipped
+from train.run import Examples, Run, Shipped
 from train.saving import RunCheckpoints, Saving
 from train.seeds import derived_seed
 
@@ -77,7 +77,7 @@ def say_nothing(_message: str) -> None:
     """What is announced when nobody listens."""
 
 
-def _order(images: torch.Tensor, size: int) -> list[torch.Tensor]:
+def _order(images: Examples, size: int) -> list[torch.Tensor]:
     """The images' numbers in random order, by batch; an incomplete last batch is left out."""
     order = torch.randperm(len(images)).to(images.device)
     batches = (order[start : start + size] for start in range(0, len(images), size))
@@ -97,7 +97,7 @@ def _refuse_broken_weights(run: Run[Shipped], epoch: int, last: str) -> None:
 
 def _train_epoch(
     run: Run[Shipped],
-    images: torch.Tensor,
+    images: Examples,
     saved: RunCheckpoints[Shipped],
     on_batch: Callable[[BatchReport], None] | None,
     announce: Callable[[str], None],
@@ -174,7 +174,7 @@ def _draw_curves(run: Run[Shipped], path: Path, announce: Callable[[str], None])
 
 def train(
     run: Run[Shipped],
-    images: torch.Tensor,
+    images: Examples,
     output_folder: Path,
     *,
     resume: Path | None = None,
@@ -183,7 +183,7 @@ def train(
     on_batch: Callable[[BatchReport], None] | None = None,
     announce: Callable[[str], None] = say_nothing,
 ) -> TrainingResult:
-    """Train a new run on `images` (N, C, H, W) uint8 up to its config's epochs in all.
+    """Train a new run on `images`, such as (N, C, H, W) uint8, up to its config's epochs in all.
 
     After every epoch `output_folder/models/latest_model.pth` is replaced, and beside it whatever
     `saving` asks for; a run that is stopped at any time goes on from any of its checkpoints with

@@ -1,6 +1,5 @@
 """Pictures to train a watermark on: any folder of them, in colour, as one tensor of squares."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from PIL import Image, ImageOps
 
 from chunkport.errors import UsageError
+from train.held_out import held_out_indices
 from train.picture_files import open_picture, picture_names
 
 _REMEDY = "name a folder that holds PNG, JPEG or WebP pictures"
@@ -61,29 +61,14 @@ def load_pictures(
     return PictureSet(pictures, tuple(names))
 
 
-def _lot(name: str) -> float:
-    """A number from 0 to 1 that a picture's name alone decides, as if drawn by chance."""
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
-
-
 def split_held_out(loaded: PictureSet, share: float) -> tuple[PictureSet, PictureSet]:
-    """The pictures to train on and those held out, about `share` of all; at least one of each.
-
-    A picture's name alone decides its side, so it stays there when others are added. Only where a
-    side would be empty, as among a handful, the picture nearest to it crosses over.
+    """The pictures to train on and those held out, as `held_out_indices` chooses them.
 
     Raises:
-        UsageError: fewer than two pictures, or a share that is not between 0 and 1.
+        UsageError: as there.
     """
-    if not 0 < share < 1:
-        raise UsageError(f"a share of {share} cannot be held out; choose one between 0 and 1")
-    if len(loaded.names) < 2:  # noqa: PLR2004 - one for each side
-        raise UsageError("one picture cannot be both trained on and held out; add more pictures")
-    lots = [_lot(name) for name in loaded.names]
-    by_lot = sorted(range(len(lots)), key=lots.__getitem__)
-    count = min(max(sum(lot < share for lot in lots), 1), len(lots) - 1)
-    return _chosen(loaded, sorted(by_lot[count:])), _chosen(loaded, sorted(by_lot[:count]))
+    training, held_out = held_out_indices(loaded.names, share)
+    return _chosen(loaded, training), _chosen(loaded, held_out)
 
 
 def _chosen(loaded: PictureSet, indices: list[int]) -> PictureSet:

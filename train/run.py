@@ -17,6 +17,21 @@ Shipped = TypeVar("Shipped")
 """What a task ships: its network or networks for use, such as running averages."""
 
 
+class Examples(Protocol):
+    """What a run trains on: a tensor of images, or images with their labels."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: torch.Tensor, /) -> Any: ...
+
+    def to(self, device: str, /) -> "Examples":
+        """The same on another device."""
+
+
 class RunConfig(Protocol):
     """What every run is told, and a task's own settings beside it. A frozen dataclass fits."""
 
@@ -76,8 +91,8 @@ class Run(Generic[Shipped]):
             `evaluation_keys`, and entries of before where the run goes on.
         networks: those that are trained; they are in training mode at the start of an epoch, and
             their weights must stay finite.
-        step: trains on one batch of images (N, C, H, W) uint8, on `device`, and returns what it
-            measured, by key.
+        step: trains on one batch of the examples, on `device`, such as images (N, C, H, W)
+            uint8, and returns what it measured, by key.
         step_keys: the keys of what `step` returns.
         losses: those of them that must stay finite.
         ship: makes what is saved for use and shown in samples.
@@ -102,7 +117,7 @@ class Run(Generic[Shipped]):
     may_change: frozenset[str]
     progress: Progress
     networks: tuple[nn.Module, ...]
-    step: Callable[[torch.Tensor], Mapping[str, float]]
+    step: Callable[[Any], Mapping[str, float]]
     step_keys: tuple[str, ...]
     losses: tuple[str, ...]
     ship: Callable[[], Shipped]

@@ -1,13 +1,14 @@
 """What a .tflite is compared with: the network on the original weights, run on samples."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chunkport.errors import UsageError
 from convert.card import Card, identify_checkpoint
 from verify.trials import (
+    Drawn,
     PreparedTrial,
     TrialChoices,
     TrialSetting,
@@ -53,6 +54,10 @@ class Reference:
         first = len(self.inputs) - len(self.pictures)
         return f"sample {place}" if place < first else self.pictures[place - first].name
 
+    def judged_by(self, drawn: Drawn) -> "Reference":
+        """The same with what a trial had drawn in place of the samples and pictures."""
+        return replace(self, inputs=drawn.inputs, outputs=drawn.expected, pictures=())
+
 
 def compute_reference(
     model: str,
@@ -65,10 +70,12 @@ def compute_reference(
     pictures: Sequence[Path] = (),
     trials: TrialChoices | None = None,
     on_note: Callable[[str], None] = lambda _note: None,
+    on_drawn: Callable[[Drawn], None] = lambda _drawn: None,
 ) -> Reference:
     """Run the network, never the wrapper, on `samples` seeded inputs and on the pictures.
 
     With `trials` the model's trials are prepared too; None leaves them out, as for a benchmark.
+    `on_note` and `on_drawn` hear of them, as a `TrialSetting` says.
 
     Raises:
         UsageError: an unknown model, or one that takes no pictures.
@@ -86,7 +93,7 @@ def compute_reference(
     prepared: tuple[PreparedTrial, ...] = ()
     if trials is not None:
         setting = TrialSetting(
-            *(spec, contract, network, checkpoint, seed, tuple(pictures), trials, on_note)
+            *(spec, contract, network, checkpoint, seed, tuple(pictures), trials, on_note, on_drawn)
         )
         prepared = prepare_trials(setting)
     return Reference(spec, contract, digest, inputs, outputs, seed, tuple(pictures), prepared)

@@ -18,6 +18,8 @@ from wrappers.rewrite_norms import (
     as_matrix,
     frozen,
     linear,
+    mean_in_parts,
+    root_energy,
     scale_inputs,
     shift_inputs,
     standardise,
@@ -48,7 +50,7 @@ class Stem(nn.Module):
     The norm's own constants stay: the residual sums begin with what it gives.
     """
 
-    def __init__(self, conv: nn.Conv2d, norm: ChannelNorm) -> None:
+    def __init__(self, conv: nn.Conv2d, norm: ChannelNorm, *, for_gpu: bool = False) -> None:
         super().__init__()
         weight = doubled(conv)
         size, stride = conv.kernel_size[0], conv.stride[0]
@@ -61,7 +63,7 @@ class Stem(nn.Module):
             )
             self.layer.weight = frozen(weight)
             self.layer.bias = None if conv.bias is None else frozen(conv.bias)
-        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON)
+        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON, for_gpu=for_gpu)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(1, S, S, 3) in [0, 1] -> (1, s, s, C)."""
@@ -76,14 +78,16 @@ class Stem(nn.Module):
 class Halve(nn.Module):
     """LayerNorm and a 2x2 convolution of stride 2, which is a Linear on blocks of pixels."""
 
-    def __init__(self, norm: ChannelNorm, conv: nn.Conv2d) -> None:
+    def __init__(self, norm: ChannelNorm, conv: nn.Conv2d, *, for_gpu: bool = False) -> None:
         super().__init__()
+        self.for_gpu = for_gpu
         bias = shift_inputs(conv.weight, conv.bias, norm.bias)
         self.linear = linear(as_matrix(scale_inputs(conv.weight, norm.weight)), bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(1, H, W, C) -> (1, H // 2, W // 2, C')."""
-        out: torch.Tensor = self.linear(space_to_depth(standardise(x, NORM_EPSILON), 2))
+        y = standardise(x, NORM_EPSILON, for_gpu=self.for_gpu)
+        out: torch.Tensor = self.linear(space_to_depth(y, 2))
         return out
 
 
@@ -94,11 +98,14 @@ class Block(nn.Module):
     of the Linear that follows.
     """
 
-    def __init__(self, block: convnext.Block) -> None:
+    def __init__(self, block: convnext.Block, *, for_gpu: bool = False) -> None:
         super().__init__()
+        self.for_gpu = for_gpu
         self.dwconv = RowSplitDepthwise(block.dwconv)
         norm, wide, narrow = block.norm, block.pwconv1, block.pwconv2
-        self.pwconv1 = NormedLinear(norm.weight, norm.bias, norm.eps, wide.weight, wide.bias)
+        self.pwconv1 = NormedLinear(
+            norm.weight, norm.bias, norm.eps, wide.weight, wide.bias, for_gpu=for_gpu
+        )
         self.gamma = frozen(block.grn.gamma)
         bias = narrow.bias.double() + times_vector(narrow.weight, block.grn.beta)
         self.pwconv2 = linear(narrow.weight, bias.to(narrow.weight.dtype))
@@ -106,8 +113,13 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(1, H, W, C) -> (1, H, W, C)."""
         y = functional.gelu(self.pwconv1(self.dwconv(x)))  # (1, H, W, 4C)
-        energy = torch.sqrt((y * y).sum(dim=(1, 2), keepdim=True))  # (1, 1, 1, 4C)
-        response = energy / (energy.mean(dim=-1, keepdim=True) + _GRN_EPSILON)
+        if self.for_gpu:
+            energy = root_energy(y)
+            mean = mean_in_parts(energy)
+        else:
+            energy = torch.sqrt((y * y).sum(dim=(1, 2), keepdim=True))  # (1, 1, 1, 4C)
+            mean = energy.mean(dim=-1, keepdim=True)
+        response = energy / (mean + _GRN_EPSILON)
         out: torch.Tensor = x + self.pwconv2(y * (self.gamma * response + 1))
         return out
 
@@ -119,9 +131,12 @@ class Head(nn.Module):
         decoder: the head as trained.
         features: the norm that made the features, where its scale and shift are still to be
             applied. They fold into the convolution: reflected borders are features like others.
+        for_gpu: whether a GPU is to compute it in float16.
     """
 
-    def __init__(self, decoder: PixelDecoder, features: ChannelNorm | None = None) -> None:
+    def __init__(
+        self, decoder: PixelDecoder, features: ChannelNorm | None = None, *, for_gpu: bool = False
+    ) -> None:
         super().__init__()
         block = decoder.output_upscaling[0]
         assert isinstance(block, UpsampleBlock)
@@ -134,7 +149,7 @@ class Head(nn.Module):
             bias = shift_inputs(weight, None, features.bias)
             weight = scale_inputs(weight, features.weight)
         self.conv = linear(as_matrix(weight), bias)
-        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON)
+        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON, for_gpu=for_gpu)
         self.linear = linear(decoder.linear.weight, decoder.linear.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -147,7 +162,7 @@ class Head(nn.Module):
 class ConvNextForTflite(nn.Module):
     """(1, S, S, 3) in [0, 1] to logits (1, 1 + nbits)."""
 
-    def __init__(self, network: ConvNextDetector) -> None:
+    def __init__(self, network: ConvNextDetector, *, for_gpu: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         encoder = network.convnext
@@ -156,10 +171,11 @@ class ConvNextForTflite(nn.Module):
         ):
             assert isinstance(down, nn.Sequential)
             assert isinstance(stage, nn.Sequential)
-            layers.append(_downsample(down, first=index == 0))
-            layers += [Block(block) for block in stage if isinstance(block, convnext.Block)]
+            layers.append(_downsample(down, first=index == 0, for_gpu=for_gpu))
+            blocks = (block for block in stage if isinstance(block, convnext.Block))
+            layers += [Block(block, for_gpu=for_gpu) for block in blocks]
         self.encoder = nn.Sequential(*layers)
-        self.head = Head(network.pixel_decoder)
+        self.head = Head(network.pixel_decoder, for_gpu=for_gpu)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(1, S, S, 3) in [0, 1] -> (1, 1 + nbits)."""
@@ -167,13 +183,13 @@ class ConvNextForTflite(nn.Module):
         return logits
 
 
-def _downsample(layers: nn.Sequential, *, first: bool) -> Stem | Halve:
+def _downsample(layers: nn.Sequential, *, first: bool, for_gpu: bool) -> Stem | Halve:
     """The stem normalises what it made; later ones normalise what they take."""
     one, other = layers
     if first:
         assert isinstance(one, nn.Conv2d)
         assert isinstance(other, ChannelNorm)
-        return Stem(one, other)
+        return Stem(one, other, for_gpu=for_gpu)
     assert isinstance(one, ChannelNorm)
     assert isinstance(other, nn.Conv2d)
-    return Halve(one, other)
+    return Halve(one, other, for_gpu=for_gpu)

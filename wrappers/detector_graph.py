@@ -23,12 +23,14 @@ class DetectorInterface:
         image_size: pixels a side that the network sees.
         source_size: (height, width) of the picture; None where it comes in the network's size.
         split_outputs: `detection` and `message` in place of `preds`.
+        for_gpu: whether a phone's GPU is to compute it, in float16.
     """
 
     layout: Literal["nchw", "nhwc"]
     image_size: int
     source_size: tuple[int, int] | None
     split_outputs: bool
+    for_gpu: bool = False
 
     @property
     def picture_size(self) -> tuple[int, int]:
@@ -83,9 +85,9 @@ class DetectorForTflite(nn.Module):
         self.interface = interface
         self.resize = _resize(network, interface)
         if isinstance(network, ConvNextDetector):
-            self.detector: nn.Module = ConvNextForTflite(network)
+            self.detector: nn.Module = ConvNextForTflite(network, for_gpu=interface.for_gpu)
         else:
-            self.detector = VitForTflite(network)
+            self.detector = VitForTflite(network, for_gpu=interface.for_gpu)
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """A picture in [0, 1] -> logits by name."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 _STATE_DICT = "generator_state_dict"
+_ALL_BUT_ONE = 0.995  # of 256; what is drawn twice takes two away
 
 
 class GeneratorForTflite(nn.Module):
@@ -137,6 +138,7 @@ SPEC = ModelSpec(
     make_samples=make_samples,
     reference=reference,
     metrics=("max_abs_difference", "mean_abs_difference", "psnr_db", "worst_psnr_db", "ssim"),
+    trials=("generated-pictures",),
     output_span=(-1.0, 1.0),
     limits={
         "fp32": (
@@ -145,6 +147,12 @@ SPEC = ModelSpec(
             at_least("psnr_db", 100),
             at_least("worst_psnr_db", 100),
             at_least("ssim", 0.9999),
+            at_least("worst_latent_psnr_db", 100),
+            at_least("p5_latent_psnr_db", 100),
+            at_least("worst_latent_ssim", 0.9999),
+            at_most("kid_drift", 1e-9),
+            at_least("diversity", 0.999),
+            at_least("distinct_pictures", _ALL_BUT_ONE),
         ),
         "fp16": (
             at_most("max_abs_difference", 0.02),
@@ -152,6 +160,12 @@ SPEC = ModelSpec(
             at_least("psnr_db", 60),
             at_least("worst_psnr_db", 55),
             at_least("ssim", 0.999),
+            at_least("worst_latent_psnr_db", 55),
+            at_least("p5_latent_psnr_db", 60),
+            at_least("worst_latent_ssim", 0.999),
+            at_most("kid_drift", 5e-4),
+            at_least("diversity", 0.99),
+            at_least("distinct_pictures", _ALL_BUT_ONE),
         ),
         "int8-dynamic": (
             at_most("max_abs_difference", 0.5),
@@ -159,6 +173,12 @@ SPEC = ModelSpec(
             at_least("psnr_db", 35),
             at_least("worst_psnr_db", 30),
             at_least("ssim", 0.95),
+            at_least("worst_latent_psnr_db", 30),
+            at_least("p5_latent_psnr_db", 35),
+            at_least("worst_latent_ssim", 0.9),
+            at_most("kid_drift", 0.02),
+            at_least("diversity", 0.95),
+            at_least("distinct_pictures", _ALL_BUT_ONE),
         ),
     },
 )

@@ -4,6 +4,7 @@ A fold reads its weight in blocks of rows, so that beside the folded copy it tak
 however large the weight. No function changes what it is given.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -15,6 +16,8 @@ from torch import nn
 LARGEST_FOLDED_BYTES = 16 * 2**20
 _BLOCK_ELEMENTS = 2**16  # half a MiB in float64: it stays in the cache, and one block serves all
 _MATRIX = 2  # axes
+_SQUARED_SHRINK = 2.0**-6
+_SMALLEST_DIVISOR = 2.0**-10  # vectors below it are divided by it: epsilon stays below 1
 
 
 def linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
@@ -65,9 +68,18 @@ def shift_inputs(
     return (moved if bias is None else moved + bias.detach().double()).to(weight.dtype)
 
 
-def standardise(x: torch.Tensor, epsilon: float) -> torch.Tensor:
-    """LayerNorm over the last axis without its scale and shift."""
+def standardise(x: torch.Tensor, epsilon: float, *, for_gpu: bool = False) -> torch.Tensor:
+    """LayerNorm over the last axis without its scale and shift.
+
+    For a GPU, whose float16 ends at 65504, each vector is first divided by its largest magnitude,
+    so that no sum of its squares passes its length; the quotient is the same.
+    """
     centred = x - x.mean(-1, keepdim=True)
+    if for_gpu:
+        largest = centred.abs().amax(-1, keepdim=True).clamp(min=_SMALLEST_DIVISOR)
+        centred = centred / largest
+        within = math.sqrt(epsilon) / largest
+        return centred * torch.rsqrt((centred * centred).mean(-1, keepdim=True) + within * within)
     return centred * torch.rsqrt((centred * centred).mean(-1, keepdim=True) + epsilon)
 
 
@@ -84,9 +96,11 @@ class NormedLinear(nn.Module):
         epsilon: float,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
+        *,
+        for_gpu: bool = False,
     ) -> None:
         super().__init__()
-        self.epsilon = epsilon
+        self.epsilon, self.for_gpu = epsilon, for_gpu
         self.scale: nn.Parameter | None = None
         folded_bias = shift_inputs(weight, bias, norm_shift)
         if weight.nbytes > LARGEST_FOLDED_BYTES:
@@ -97,7 +111,7 @@ class NormedLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., in) -> (..., out)."""
-        y = standardise(x, self.epsilon)
+        y = standardise(x, self.epsilon, for_gpu=self.for_gpu)
         out: torch.Tensor = self.linear(y if self.scale is None else y * self.scale)
         return out
 
@@ -105,13 +119,34 @@ class NormedLinear(nn.Module):
 class Norm(nn.Module):
     """A LayerNorm over the last axis whose scale and shift have no layer to go into."""
 
-    def __init__(self, scale: torch.Tensor, shift: torch.Tensor, epsilon: float) -> None:
+    def __init__(
+        self, scale: torch.Tensor, shift: torch.Tensor, epsilon: float, *, for_gpu: bool = False
+    ) -> None:
         super().__init__()
-        self.scale, self.shift, self.epsilon = frozen(scale), frozen(shift), epsilon
+        self.scale, self.shift = frozen(scale), frozen(shift)
+        self.epsilon, self.for_gpu = epsilon, for_gpu
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., C) -> (..., C)."""
-        return standardise(x, self.epsilon) * self.scale + self.shift
+        return standardise(x, self.epsilon, for_gpu=self.for_gpu) * self.scale + self.shift
+
+
+def root_energy(y: torch.Tensor) -> torch.Tensor:
+    """(1, H, W, C) -> (1, 1, 1, C), the root of the sum of squares over the image, for a GPU.
+
+    The squares are divided by 64 before they can pass float16's 65504, which is exact; their mean
+    is taken over rows and then columns, for a long sum in float16 would lose them; and what was
+    divided is multiplied back.
+    """
+    mean = (y * (y * _SQUARED_SHRINK)).mean(2, keepdim=True).mean(1, keepdim=True)
+    return torch.sqrt(mean) * math.sqrt(y.shape[1] * y.shape[2] / _SQUARED_SHRINK)
+
+
+def mean_in_parts(x: torch.Tensor) -> torch.Tensor:
+    """(1, 1, 1, C) -> (1, 1, 1, 1), the mean by rows of a square rather than all at once."""
+    channels = x.shape[-1]
+    rows = next(n for n in range(math.isqrt(channels), 0, -1) if channels % n == 0)
+    return x.reshape(1, 1, rows, -1).mean(-1, keepdim=True).mean(-2, keepdim=True)
 
 
 def _over_inputs(vector: torch.Tensor, rank: int) -> torch.Tensor:

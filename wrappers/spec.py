@@ -35,6 +35,7 @@ class BuildOptions:
             them to `image_size` by itself.
         split_outputs: one output per meaning in place of one with all.
         model_card: text of a card that describes another network of the same family.
+        target: "gpu" for the form that a phone's GPU computes rightly in float16.
     """
 
     layout: Literal["nchw", "nhwc"] | None = None
@@ -42,6 +43,7 @@ class BuildOptions:
     source_size: tuple[int, int] | None = None
     split_outputs: bool = False
     model_card: str | None = None
+    target: Literal["gpu"] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The options that were given, as plain JSON values."""
@@ -196,6 +198,11 @@ class ModelSpec:
         """
         if options == BuildOptions():
             return self
+        if self.configure is None and options == BuildOptions(target=options.target):
+            raise UsageError(
+                f"model '{self.name}' has no rewrites for a GPU; leave out --target: its one file "
+                "is for both, and `chunkport audit` tells what a GPU makes of it"
+            )
         if self.configure is None:
             given = ", ".join(name.replace("_", "-") for name in options.to_json())
             raise UsageError(f"model '{self.name}' has no choice of {given}; leave that out")

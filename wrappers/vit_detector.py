@@ -69,8 +69,9 @@ class Positions(nn.Module):
     of the place that it has and hand them to the keys. No tensor is moved for it.
     """
 
-    def __init__(self, attention: vit.Attention, places: Places) -> None:
+    def __init__(self, attention: vit.Attention, places: Places, *, for_gpu: bool = False) -> None:
         super().__init__()
+        self.for_gpu = for_gpu
         tables = torch.cat(
             [
                 vit.relative_positions(table, places.size).flatten(0, 1)
@@ -83,7 +84,11 @@ class Positions(nn.Module):
 
     def forward(self, query: torch.Tensor) -> torch.Tensor:
         """(N * n, T, D) -> (N * n, T, T), query by key."""
-        own = self.tables(query) * self.places.own
+        every = self.tables(query)
+        if self.for_gpu:  # which lays the rows of a constant right where both have four axes
+            own = (every[None] * self.places.own[None, None])[0]
+        else:
+            own = every * self.places.own
         return functional.linear(functional.linear(own, self.places.gather), self.places.spread)
 
 
@@ -95,7 +100,14 @@ class Attention(nn.Module):
     whose weights add up to 1, and joins the bias of `proj`.
     """
 
-    def __init__(self, attention: vit.Attention, norm: nn.LayerNorm | None, places: Places) -> None:
+    def __init__(
+        self,
+        attention: vit.Attention,
+        norm: nn.LayerNorm | None,
+        places: Places,
+        *,
+        for_gpu: bool = False,
+    ) -> None:
         super().__init__()
         self.heads, self.tokens = attention.heads, attention.size**2
         weight: torch.Tensor = attention.qkv.weight
@@ -114,7 +126,9 @@ class Attention(nn.Module):
             only_query[:dim] = (bias[:dim].double() * attention.scale).to(bias.dtype)
             self.qkv = linear(weight, only_query)
             self.proj = linear(proj.weight, shift_inputs(proj.weight, proj.bias, bias[2 * dim :]))
-        self.positions = Positions(attention, places) if attention.use_rel_pos else None
+        self.positions = (
+            Positions(attention, places, for_gpu=for_gpu) if attention.use_rel_pos else None
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n * T, C) -> (n * T, C), window after window."""
@@ -138,22 +152,29 @@ class Block(nn.Module):
     Where the windows do not fit the grid, tokens are in rows, and zeros fill up to windows.
     """
 
-    def __init__(self, block: vit.Block, grid: int, places: Places) -> None:
+    def __init__(
+        self, block: vit.Block, grid: int, places: Places, *, for_gpu: bool = False
+    ) -> None:
         super().__init__()
-        self.grid, self.window = grid, block.window
+        self.grid, self.window, self.for_gpu = grid, block.window, for_gpu
         self.fill = -grid % block.window if block.window else 0
         self.epsilon = block.norm1.eps
         # Filling zeros join after the norm, so its constants must come before them.
-        self.norm = Norm(block.norm1.weight, block.norm1.bias, self.epsilon) if self.fill else None
-        self.attention = Attention(block.attn, None if self.fill else block.norm1, places)
+        norm = block.norm1
+        self.norm = None
+        if self.fill:
+            self.norm = Norm(norm.weight, norm.bias, self.epsilon, for_gpu=for_gpu)
+        self.attention = Attention(block.attn, None if self.fill else norm, places, for_gpu=for_gpu)
         mlp, norm = block.mlp, block.norm2
-        self.lin1 = NormedLinear(norm.weight, norm.bias, norm.eps, mlp.lin1.weight, mlp.lin1.bias)
+        self.lin1 = NormedLinear(
+            norm.weight, norm.bias, norm.eps, mlp.lin1.weight, mlp.lin1.bias, for_gpu=for_gpu
+        )
         self.lin2 = linear(mlp.lin2.weight, mlp.lin2.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(G * G, C) -> (G * G, C)."""
         if self.norm is None:
-            x = x + self.attention(standardise(x, self.epsilon))
+            x = x + self.attention(standardise(x, self.epsilon, for_gpu=self.for_gpu))
         else:
             x = x + self._in_filled_windows(self.norm(x))
         out: torch.Tensor = x + self.lin2(functional.gelu(self.lin1(x)))
@@ -171,8 +192,9 @@ class Block(nn.Module):
 class VitForTflite(nn.Module):
     """(1, S, S, 3) in [0, 1] to logits (1, 1 + nbits); S is the size that it was trained at."""
 
-    def __init__(self, network: VitDetector) -> None:
+    def __init__(self, network: VitDetector, *, for_gpu: bool = False) -> None:
         super().__init__()
+        self.for_gpu = for_gpu
         encoder = network.image_encoder
         conv = encoder.patch_embed.proj
         self.patch, grid = conv.kernel_size[0], encoder.pos_embed.shape[1]
@@ -189,7 +211,12 @@ class VitForTflite(nn.Module):
         within = Places(torch.arange(window**2), window, conv.weight.dtype) if window else None
         self.blocks = nn.Sequential(
             *(
-                Block(block, grid, within if within and block.window else everywhere)
+                Block(
+                    block,
+                    grid,
+                    within if within and block.window else everywhere,
+                    for_gpu=for_gpu,
+                )
                 for block in blocks
             )
         )
@@ -200,19 +227,27 @@ class VitForTflite(nn.Module):
         assert isinstance(norm2, ChannelNorm)
         self.neck1 = linear(as_matrix(first.weight), None)
         # Zero padding comes next, so these constants have nowhere to go.
-        self.norm = Norm(norm1.weight, norm1.bias, NORM_EPSILON)
+        self.norm = Norm(norm1.weight, norm1.bias, NORM_EPSILON, for_gpu=for_gpu)
         self.neck2 = linear(as_matrix(second.weight), None)
-        self.head = Head(network.pixel_decoder, norm2)
+        self.head = Head(network.pixel_decoder, norm2, for_gpu=for_gpu)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(1, S, S, 3) in [0, 1] -> (1, 1 + nbits)."""
         x = space_to_depth(centre(image), self.patch).reshape(self.grid**2, -1)
-        x = self.blocks(self.embed(self._ordered(x)) + self.position)  # (G * G, C)
+        x = self._ordered(x)
+        if self.for_gpu:  # as in Positions
+            square = (1, self.grid, self.grid, -1)
+            x = self.embed(x.reshape(square)) + self.position.reshape(square)
+            x = x.reshape(self.grid**2, -1)
+        else:
+            x = self.embed(x) + self.position
+        x = self.blocks(x)  # (G * G, C)
         x = self.norm(self.neck1(x))
         if self.window != self.grid:
             x = from_windows(x, self.grid, self.window)
         x = functional.pad(x.reshape(1, self.grid, self.grid, -1), (0, 0, 1, 1, 1, 1))
-        logits: torch.Tensor = self.head(standardise(self.neck2(neighbourhoods(x)), NORM_EPSILON))
+        x = self.neck2(neighbourhoods(x))
+        logits: torch.Tensor = self.head(standardise(x, NORM_EPSILON, for_gpu=self.for_gpu))
         return logits
 
     def _ordered(self, x: torch.Tensor) -> torch.Tensor:

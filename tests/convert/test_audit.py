@@ -78,6 +78,22 @@ def test_values_of_another_type_do_not_count(
         audit_weights(module, write_tflite(tmp_path / "a.tflite", stored))
 
 
+def test_only_a_bias_of_zeros_may_be_missing(
+    module: nn.Module, stored: dict[str, NDArray[Any]], tmp_path: Path, write_tflite: WriteTflite
+) -> None:
+    whole = audit_weights(module, write_tflite(tmp_path / "whole.tflite", stored))
+    bias = stored.pop("0.bias")
+    left_out = write_tflite(tmp_path / "left_out.tflite", stored)
+    with pytest.raises(ConversionError, match=r"1 of 6 are not in the \.tflite .*: 0\.bias;"):
+        audit_weights(module, left_out)
+    module.load_state_dict({**module.state_dict(), "0.bias": torch.zeros(3)})
+    assert audit_weights(module, left_out).tensors == whole.tensors - 1
+    assert audit_weights(module, left_out).weight_bytes == whole.weight_bytes - bias.nbytes
+    module.load_state_dict({**module.state_dict(), "1.running_mean": torch.zeros(3)})
+    with pytest.raises(ConversionError, match=r"1\.running_mean;"):
+        audit_weights(module, left_out)
+
+
 def test_many_lost_weights_are_counted_rather_than_all_named(
     tmp_path: Path, write_tflite: WriteTflite
 ) -> None:

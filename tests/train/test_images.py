@@ -9,7 +9,7 @@ from PIL import Image
 
 from chunkport.errors import BadInputError, UsageError
 from train.fruits import render_fruit, write_fruit_images
-from train.images import load_images, read_image, to_pixels, to_unit_range
+from train.images import load_images, read_image, split_held_out, to_pixels, to_unit_range
 
 
 def test_a_written_picture_comes_back_exactly(tmp_path: Path) -> None:
@@ -95,3 +95,21 @@ def test_an_unknown_class_names_the_known_ones(tmp_path: Path) -> None:
     write_fruit_images(tmp_path, 1, 0)
     with pytest.raises(UsageError, match="no images of class Plum; choose one of Apple, Banana"):
         load_images(tmp_path, only="Plum")
+
+
+def test_a_part_of_each_class_is_held_out_by_name(tmp_path: Path) -> None:
+    write_fruit_images(tmp_path, 5, 0, classes=("Apple", "Pear"))
+    loaded = load_images(tmp_path)
+    training, held_out = split_held_out(loaded, 0.2)
+    assert sorted(training.names + held_out.names) == sorted(loaded.names)
+    assert set(held_out.labels.tolist()) == set(training.labels.tolist()) == {0, 1}
+    for part in (training, held_out):
+        for name, image, label in zip(part.names, part.images, part.labels, strict=True):
+            assert loaded.classes[label] == name.split("/")[0]
+            np.testing.assert_array_equal(image[0].numpy(), read_image(tmp_path / name))
+
+
+def test_a_class_of_one_image_cannot_be_held_out_from(tmp_path: Path) -> None:
+    write_fruit_images(tmp_path, 1, 0, classes=("Apple", "Pear"))
+    with pytest.raises(UsageError, match="Apple: one picture cannot be both"):
+        split_held_out(load_images(tmp_path), 0.2)

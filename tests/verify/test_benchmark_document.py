@@ -51,6 +51,50 @@ def test_a_document_is_read_whole(tmp_path: Path) -> None:
     assert row.figures["peak_memory_bytes"] is None
 
 
+FORM = {
+    "name": "a.tflite",
+    "precision": "fp32",
+    "size_bytes": 100,
+    "ops": 3,
+    "share_of_ops_on_xnnpack": 1.0,
+    "ops_left": {},
+    "bytes_by_op_kind": {"CONV_2D": 90},
+}
+
+
+def second(**changes: Any) -> dict[str, Any]:
+    rows = [{**ROW, "num_threads": threads, "share_of_sgemm": 0.5} for threads in (1, 2)]
+    sgemm = [{"num_threads": 1, "gflop_per_s": 60.0, "round_spread": None}]
+    whole = {"schema_version": 2, "num_threads": [1, 2], "contenders": rows, "forms": [FORM]}
+    return document(**whole, sgemm=sgemm, round_spread=0.04, **changes)
+
+
+def test_a_document_with_several_numbers_of_threads_is_read(tmp_path: Path) -> None:
+    found = read_benchmark(written(tmp_path, second()))
+    assert found.circumstances["num threads"] == "1, 2"
+    assert [row.label for row in found.rows] == ["a.tflite, 1 thread", "a.tflite, 2 threads"]
+    assert [row.figures["num_threads"] for row in found.rows] == [1, 2]
+    assert found.rows[0].figures["share_of_sgemm"] == 0.5
+    (form,) = found.forms
+    assert (form.name, form.figures["ops"], form.figures["psnr_db"]) == ("a.tflite", 3, None)
+    assert form.counts["bytes_by_op_kind"] == {"CONV_2D": 90}
+    assert form.counts["bytes_by_module"] == {}
+    assert found.sgemm[0]["gflop_per_s"] == 60
+    assert found.noise == 0.04
+
+
+def test_one_number_of_threads_is_not_told_in_each_row(tmp_path: Path) -> None:
+    changed = {**second(), "contenders": [{**ROW, "num_threads": 4}]}
+    (row,) = read_benchmark(written(tmp_path, changed)).rows
+    assert row.label == "a.tflite"
+
+
+def test_a_document_of_the_first_version_has_no_forms(tmp_path: Path) -> None:
+    found = read_benchmark(written(tmp_path, document()))
+    assert (found.forms, found.sgemm, found.noise) == ((), (), None)
+    assert found.rows[0].label == "a.tflite"
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -70,6 +114,15 @@ def test_a_document_is_read_whole(tmp_path: Path) -> None:
         (document(contenders=[{**ROW, "latency_p50_ms": math.inf}]), "latency_p50_ms is inf"),
         (document(contenders=[{**ROW, "psnr_db": math.nan}]), "psnr_db is nan"),
         (document(contenders=[{**ROW, "variant": 3}]), "variant is 3, expected a text or null"),
+        (document(forms="none"), "'forms' is not a list"),
+        (document(forms=[{**FORM, "ops": "many"}]), "forms[0].ops is 'many', expected a number"),
+        (document(forms=[{**FORM, "ops_left": 2}]), "forms[0].ops_left is 2, expected an object"),
+        (
+            document(forms=[{**FORM, "bytes_by_op_kind": {"ADD": 0.5}}]),
+            "forms[0].bytes_by_op_kind.ADD is 0.5, expected a whole number or null",
+        ),
+        (document(sgemm=[3]), "sgemm[0] is not an object"),
+        (document(round_spread=-1), "round_spread is -1"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, content: object, told: str) -> None:

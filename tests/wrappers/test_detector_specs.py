@@ -98,6 +98,7 @@ def test_the_published_models_stand_as_documented() -> None:
         ({}, "chunkyseal_detector_256"),
         ({"image_size": 512}, "chunkyseal_detector_512"),
         ({"layout": "nhwc", "split_outputs": True}, "chunkyseal_detector_256_nhwc_split"),
+        ({"layout": "nhwc", "target": "gpu"}, "chunkyseal_detector_256_nhwc_gpu"),
         ({"source_size": (720, 1280)}, "chunkyseal_detector_256_from_720x1280"),
     ],
 )

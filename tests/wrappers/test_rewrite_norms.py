@@ -13,6 +13,8 @@ from wrappers.rewrite_norms import (
     NormedLinear,
     as_matrix,
     linear,
+    mean_in_parts,
+    root_energy,
     scale_inputs,
     shift_inputs,
     standardise,
@@ -121,3 +123,43 @@ def test_folds_leave_their_arguments_alone() -> None:
     NormedLinear(norm.weight, norm.bias, norm.eps, layer.weight, layer.bias)
     after = [layer.weight, layer.bias, norm.weight, norm.bias]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-4, 1.0, 1e4])
+def test_the_norm_for_gpus_is_the_same_function(size: float) -> None:
+    torch.manual_seed(0)
+    x = size * torch.randn(1, 5, 6, 48, dtype=torch.float64)
+    x[0, 0, 0] = 0  # nothing to divide by
+    assert_exact(standardise(x, EPSILON, for_gpu=True), standardise(x, EPSILON))
+
+
+def test_the_norm_for_gpus_holds_where_float16_ends() -> None:
+    """Squares of 300 are beyond 65504; what the CPU's form makes of them is all zeros."""
+    x = 300 * torch.randn(1, 4, 4, 192, dtype=torch.float64)
+    exact, halves = standardise(x, EPSILON), x.half()
+    assert not standardise(halves, EPSILON).any()
+    torch.testing.assert_close(
+        standardise(halves, EPSILON, for_gpu=True).double(), exact, rtol=4e-3, atol=4e-3
+    )
+
+
+def test_squares_divided_by_a_power_of_two_are_the_same_bits() -> None:
+    y = 100 * torch.randn(1, 16, 16, 8)
+    assert torch.equal(y * (y * 2.0**-6) * 2.0**6, y * y)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (15, 15), (3, 7)])
+def test_the_energy_in_parts_is_the_energy(height: int, width: int) -> None:
+    y = 20 * torch.randn(1, height, width, 8, dtype=torch.float64)
+    energy = torch.sqrt((y * y).sum(dim=(1, 2), keepdim=True))
+    assert_exact(root_energy(y), energy)
+    wide = (100 * y).half()  # its squares are beyond float16, and so is their sum
+    torch.testing.assert_close(
+        root_energy(wide / 10).double() * 10, 100 * energy, rtol=5e-3, atol=0
+    )
+
+
+@pytest.mark.parametrize("channels", [96, 3072, 7, 1])
+def test_a_mean_in_parts_is_the_mean(channels: int) -> None:
+    x = torch.randn(1, 1, 1, channels, dtype=torch.float64)
+    assert_exact(mean_in_parts(x), x.mean(-1, keepdim=True))

@@ -61,6 +61,7 @@ def test_a_contract_is_the_same_after_a_way_through_a_file() -> None:
     [
         BuildOptions(),
         BuildOptions("nhwc", 512, (720, 1280), split_outputs=True, model_card="args: {}\n"),
+        BuildOptions(target="gpu"),
     ],
 )
 def test_build_options_are_the_same_after_a_way_through_a_file(options: BuildOptions) -> None:
@@ -71,6 +72,11 @@ def test_a_model_without_options_refuses_them_by_name() -> None:
     assert SPEC.configured(BuildOptions()) is SPEC
     with pytest.raises(UsageError, match="'gan-generator' has no choice of layout, image-size"):
         SPEC.configured(BuildOptions(layout="nhwc", image_size=64))
+
+
+def test_a_model_that_gpus_take_as_it_is_says_so() -> None:
+    with pytest.raises(UsageError, match="no rewrites for a GPU; leave out --target: its one file"):
+        SPEC.configured(BuildOptions(target="gpu"))
 
 
 @pytest.mark.parametrize(

@@ -54,14 +54,16 @@ def a_detector(encoder: VitEncoder) -> VitDetector:
 def test_every_form_of_the_transformer_is_rewritten_exactly(change: dict[str, object]) -> None:
     network = a_detector(replace(ENCODER, **change))  # type: ignore[arg-type]  # fields by name
     image = torch.rand(1, 3, 30, 30, dtype=torch.float64)
-    logits = VitForTflite(network)(image.permute(0, 2, 3, 1))
-    torch.testing.assert_close(logits, network(image), rtol=1e-12, atol=1e-12)
+    for for_gpu in (False, True):
+        logits = VitForTflite(network, for_gpu=for_gpu)(image.permute(0, 2, 3, 1))
+        torch.testing.assert_close(logits, network(image), rtol=1e-12, atol=1e-12)
 
 
-def test_no_tensor_has_more_than_four_axes() -> None:
-    network = a_detector(replace(ENCODER, window_size=4))
+@pytest.mark.parametrize("for_gpu", [False, True], ids=["cpu", "gpu"])
+def test_no_tensor_has_more_than_four_axes(for_gpu: bool) -> None:
+    network = VitForTflite(a_detector(replace(ENCODER, window_size=4)), for_gpu=for_gpu)
     exported = torch.export.export(
-        VitForTflite(network), (torch.rand(1, 30, 30, 3, dtype=torch.float64),), strict=False
+        network, (torch.rand(1, 30, 30, 3, dtype=torch.float64),), strict=False
     )
     ranks = [
         node.meta["val"].dim()

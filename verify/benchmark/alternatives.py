@@ -8,8 +8,9 @@ from pathlib import Path
 
 from chunkport.errors import ChunkportError
 from convert.pipeline import convert_checkpoint
-from verify.benchmark.contenders import LITERT, ONNX_RUNTIME, Contender, Original, contender_of
+from verify.benchmark.contenders import ONNX_RUNTIME, Contender, Original, contender_of
 from verify.exported import export_network
+from verify.runtimes import LITERT
 
 _ONNX = "ONNX Runtime"
 

@@ -3,9 +3,10 @@
 from collections import Counter
 from typing import Any
 
-from verify.benchmark.contenders import LITERT, Contender
+from verify.benchmark.contenders import Contender
 from verify.benchmark.measure import Benchmark, Form, Measured
 from verify.benchmark.memory import MemoryUse
+from verify.runtimes import LITERT
 from verify.weight_map import weights_by_module
 
 

@@ -1,12 +1,15 @@
 """The forms of a model that are measured, and what runs each."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convert.card import read_card
 from convert.onnx_export import OnnxNetwork
+from verify.benchmark.timing import TimeRuns, by_our_clock
+from verify.runtimes import LITERT, Runtime, find_runtime
 from verify.runtimes.litert import LiteRtSession
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
@@ -14,7 +17,8 @@ from wrappers.spec import BuildOptions, ModelSpec
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
-PYTORCH, ONNX_RUNTIME, LITERT = "pytorch", "onnxruntime", "litert"
+PYTORCH, ONNX_RUNTIME = "pytorch", "onnxruntime"
+_OPENED_HERE = (PYTORCH, ONNX_RUNTIME, LITERT)
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,29 @@ def contender_of(path: Path, name: str | None = None) -> Contender:
     return Contender(name or path.name, LITERT, precision, variant, path)
 
 
+def in_runtime(item: Contender, runtime: Runtime) -> Contender:
+    """A .tflite, run there and not in LiteRT; with the reason where that runtime is not here."""
+    name = f"{item.name.removesuffix('.tflite')} in {runtime.name}"
+    return replace(item, name=name, runtime=runtime.name, reason=runtime.missing())
+
+
+def timer(
+    item: Contender, original: Original, threads: int, network: Any, stack: ExitStack
+) -> TimeRuns:
+    """What times runs of a contender, loaded and its inputs in place, until the stack is closed.
+
+    Takes and raises as `opened` does.
+    """
+    if item.path is None or item.runtime in _OPENED_HERE:
+        return by_our_clock(opened(item, original, threads, network))
+    session = stack.enter_context(find_runtime(item.runtime).open(item.path, threads))
+    return lambda runs: [taken / 1e3 for taken in session.time_runs(original.inputs, runs)]
+
+
 def opened(
     item: Contender, original: Original, threads: int, network: Any = None
 ) -> Callable[[], object]:
-    """One run of a contender, loaded and its inputs in place, to be timed.
+    """One run of PyTorch, ONNX Runtime or LiteRT, loaded and the inputs in place.
 
     Args:
         item: one without a reason against it.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SGEMM_SIDE = 1024
+_SGEMM_SIDE = 512  # large enough for full speed, and soon done: other work rarely breaks in
 SGEMM_FLOP = 2 * _SGEMM_SIDE**3
 
 
@@ -33,7 +33,8 @@ def cores() -> int:
 def sgemm(threads: int) -> Callable[[], object]:
     """PyTorch's product of two square float32 matrices, to be timed; `SGEMM_FLOP` of arithmetic.
 
-    What it reaches is the speed that the machine has for work like this.
+    What it reaches stands for the machine's speed at such work. It is no upper bound: another
+    library may use wider instructions.
     """
     import torch
 

@@ -6,19 +6,21 @@ the times.
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chunkport.errors import ChunkportError
-from verify.benchmark.arithmetic import network_flop
-from verify.benchmark.contenders import EAGER, LITERT, Contender, Original, opened
+from verify.benchmark.arithmetic import flop_per_op, network_flop
+from verify.benchmark.contenders import EAGER, Contender, Original, timer
 from verify.benchmark.delegation import Delegation, delegation
 from verify.benchmark.machine import SGEMM_FLOP, sgemm
 from verify.benchmark.memory import Footprint, footprint
-from verify.benchmark.timing import Times, interleave
+from verify.benchmark.timing import TimeRuns, Times, by_our_clock, take_turns
 from verify.judge import run_on_samples
 from verify.metrics import METRICS, stacked
 from verify.reference import Reference
+from verify.runtimes import LITERT
 from verify.runtimes.litert import LiteRtSession
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Measured:
         speed_vs_pytorch: PyTorch's median latency over this one's, at these threads.
         speed_vs_plain: likewise, that of the conversion without rewrites in the same precision.
         gflop_per_s: its arithmetic over its fastest run, which other work delays least.
-        share_of_sgemm: that over the speed of the machine's matrix product, its fastest too.
+        share_of_sgemm: that over the speed of PyTorch's matrix product, of its fastest run too.
         reason: why it cannot run.
     """
 
@@ -123,28 +125,29 @@ def measure(
         reference: PyTorch's answers, for the fidelity.
         threads: the numbers of them that are tried.
         rounds: turns that each gets at each number of threads.
-        on_turn: told after every turn; one for each, and for sgemm, in each
-            round at each number of threads.
+        on_turn: told after every turn of each, and of sgemm, at each number of threads.
         on_form: told after every contender's memory; there is one more than contenders.
         with_memory: whether that is measured too.
     """
     network = original.spec().open_network(original.checkpoint)
     items = [EAGER, *contenders]
-    runs: dict[tuple[Contender | None, int], Callable[[], object]] = {}
     faults: dict[Contender, str] = {item: item.reason for item in items if item.reason}
-    for count in threads:
-        runs[None, count] = sgemm(count)
-        for item in items:
-            if item in faults:
-                continue
-            try:
-                runs[item, count] = opened(item, original, count, network)
-                runs[item, count]()
-            except (ChunkportError, ValueError, RuntimeError) as error:
-                faults[item] = f"it does not run: {' '.join(str(error).split())[:200]}"
-    runs = {key: run for key, run in runs.items() if key[0] not in faults}
-    times = interleave(runs, rounds, on_turn)
-    del runs  # what they hold is not to be in memory twice
+    timers: dict[tuple[Contender | None, int], TimeRuns] = {}
+    with ExitStack() as stack:  # what it holds is not to be in memory twice
+        for count in threads:
+            timers[None, count] = by_our_clock(sgemm(count))
+            for item in items:
+                if item in faults:
+                    continue
+                try:
+                    timers[item, count] = timer(item, original, count, network, stack)
+                    timers[item, count](1)
+                except (ChunkportError, ValueError, RuntimeError) as error:
+                    faults[item] = f"it does not run: {' '.join(str(error).split())[:200]}"
+        able = {key: time_runs for key, time_runs in timers.items() if key[0] not in faults}
+        times = take_turns(able, rounds, on_turn)
+        timers.clear()
+        able.clear()
     forms = []
     for item in items:
         forms.append(
@@ -178,7 +181,9 @@ def _form(
     return Form(
         contender=item,
         size_bytes=item.path.stat().st_size if item.path else state_bytes,
-        flop=taken.flop if taken else network_flop(reference.spec, network, original.inputs),
+        flop=sum(flop_per_op(item.path))
+        if item.path and item.variant != "network"
+        else network_flop(reference.spec, network, original.inputs),
         psnr_db=psnr_db,
         delegation=taken,
         footprint=Footprint()
@@ -198,7 +203,7 @@ def _rows(
         plain = {
             item.precision: taken.p50_ms
             for (item, used), taken in times.items()
-            if item and item.variant == "plain" and used == count
+            if item and (item.variant, item.runtime) == ("plain", LITERT) and used == count
         }
         for form in forms:
             item = form.contender

@@ -20,6 +20,7 @@ from chunkport.errors import ChunkportError
 from convert.isolation import run_isolated
 from verify.benchmark import memory_sampler
 from verify.benchmark.memory_sampler import anonymous_bytes
+from verify.runtimes import LITERT
 
 if TYPE_CHECKING:
     from verify.benchmark.contenders import Contender, Original
@@ -67,8 +68,10 @@ def footprint(item: "Contender", original: "Original", threads: int) -> Footprin
     """Measure a contender; for a .tflite, once more while it writes the cache, and after that."""
     if anonymous_bytes("self") is None:
         return Footprint(reason=_NO_PROC)
+    if item.variant != "network" and item.runtime != LITERT:
+        return Footprint(reason="its memory is not measured, only that of LiteRT, PyTorch and ONNX")
     try:
-        if item.runtime != "litert" or item.path is None:
+        if item.variant == "network" or item.path is None:
             return Footprint(run_isolated(_network_use, item, original, threads))
         plain = run_isolated(_file_use, item.path, original.inputs, threads)
         with tempfile.TemporaryDirectory() as folder:
@@ -111,10 +114,14 @@ def _network_use(item: "Contender", original: "Original", threads: int) -> Memor
     PyTorch's weights are there before too, and are added: how a checkpoint is read is not what
     is asked here.
     """
+    import torch  # noqa: F401 - its import is not the model's memory
+
     from verify.benchmark.contenders import opened
 
     spec = original.spec()
     if item.path is not None:
+        import onnxruntime  # noqa: F401 - likewise
+
         return _use(lambda: opened(item, original, threads), [item.path])
     network = spec.open_network(original.checkpoint)
     spec.reference(network, original.inputs)

@@ -15,6 +15,7 @@ _NAMES = ("latency.png", "size.png", "latency_and_size.png")
 _KINDS = 6  # with a colour of their own in the picture of sizes
 _LEAST = 0.005  # of all bytes; less would not be seen
 _REST = "names, structure, card"
+_ROUND = 100  # ms, from which on no fraction is told
 _INCH_PER_BAR = 0.28
 _DPI = 150
 
@@ -56,7 +57,7 @@ def _latency(rows: Sequence[BenchmarkRow], model: str) -> "Figure":
         axes.errorbar(p50, lines, xerr=beyond, fmt="o", capsize=3, label=_told(count))
         for line, value in zip(lines, p50, strict=True):
             axes.text(
-                *(1.01, line, f"{value:.3g} ms"),
+                *(1.01, line, f"{value:,.0f} ms" if value >= _ROUND else f"{value:.3g} ms"),
                 transform=axes.get_yaxis_transform(),
                 color=f"C{place}",
                 verticalalignment="center",

@@ -4,12 +4,14 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 Key = TypeVar("Key")
+TimeRuns: TypeAlias = Callable[[int], Sequence[float]]  # so many runs to the seconds of each
 _WARM_UPS = 2  # runs per turn that fill the caches again
 _TURN_SECONDS = 0.05  # of timed runs per turn, within these bounds on their number
 _FEWEST, _MOST = 3, 20
+_TICK_SECONDS = 1e-6  # a short run takes at least this, though a browser's clock stand still
 _PAUSE_SECONDS = 0.005  # lets the threads of the one before go to sleep
 
 
@@ -68,17 +70,39 @@ def interleave(
     on_turn: Callable[[], None] = lambda: None,
 ) -> dict[Key, Times]:
     """Time every run: each round gives each a turn, warmed up, in rotating order."""
-    turns: dict[Key, list[tuple[float, ...]]] = {item: [] for item in runs}
-    order = list(runs)
+    return take_turns({item: by_our_clock(run) for item, run in runs.items()}, rounds, on_turn)
+
+
+def take_turns(
+    timers: Mapping[Key, TimeRuns],
+    rounds: int,
+    on_turn: Callable[[], None] = lambda: None,
+) -> dict[Key, Times]:
+    """As `interleave`, of what has a clock of its own."""
+    turns: dict[Key, list[tuple[float, ...]]] = {item: [] for item in timers}
+    order = list(timers)
     for _ in range(rounds):
         for item in order:
             time.sleep(_PAUSE_SECONDS)
-            warm = [_seconds(runs[item]) for _ in range(_WARM_UPS)]
-            count = min(max(round(_TURN_SECONDS / min(warm)), _FEWEST), _MOST)
-            turns[item].append(tuple(_seconds(runs[item]) for _ in range(count)))
+            fastest = min(_ticked(timers[item](_WARM_UPS)))
+            count = min(max(round(_TURN_SECONDS / fastest), _FEWEST), _MOST)
+            turns[item].append(_ticked(timers[item](count)))
             on_turn()
         order.append(order.pop(0))
     return {item: Times(tuple(taken)) for item, taken in turns.items()}
+
+
+def by_our_clock(run: Callable[[], object]) -> TimeRuns:
+    """Times runs from here."""
+
+    def time_runs(runs: int) -> list[float]:
+        return [_seconds(run) for _ in range(runs)]
+
+    return time_runs
+
+
+def _ticked(seconds: Sequence[float]) -> tuple[float, ...]:
+    return tuple(max(taken, _TICK_SECONDS) for taken in seconds)
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from convert.card import Card
     from verify.benchmark.delegation import Delegation
     from verify.benchmark_document import BenchmarkDocument
+    from verify.report.audited import Audited
     from verify.report.bit_sheet import BitSheet
     from verify.report.contact_sheet import ContactSheet
+    from verify.report.examined import Examined
     from verify.report.lineage import Chain
     from verify.runtime_agreement import Agreement
 
@@ -94,6 +96,8 @@ class Report:
         sheets: pictures that models make, one sheet per model.
         bits: messages that models read.
         agreements: of each file in each runtime, where that was asked for.
+        audits: of risks on phone GPUs, of each file that ran, unless left out.
+        examined: layer by layer, the files that fail or all.
         insides: of each file that ran.
         chains: from the checkpoint to the files.
         benchmark: None where none was given.
@@ -106,6 +110,8 @@ class Report:
     sheets: "tuple[ContactSheet, ...]" = ()
     bits: "tuple[BitSheet, ...]" = ()
     agreements: "tuple[Agreement, ...]" = ()
+    audits: "tuple[Audited, ...]" = ()
+    examined: "tuple[Examined, ...]" = ()
     insides: tuple[Inside, ...] = ()
     chains: "tuple[Chain, ...]" = ()
     benchmark: "BenchmarkDocument | None" = None

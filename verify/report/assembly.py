@@ -14,10 +14,12 @@ from verify.judge import judge, run_on_samples
 from verify.marked_pictures import Bits, marked_pictures, write_message
 from verify.reference import Reference, compute_reference
 from verify.report import Inside, JudgedFile, Report, labels_of
+from verify.report.audited import Audited, audit
 from verify.report.bit_sheet import BitSheet, make_bit_sheet
 from verify.report.byte_map import make_byte_map
 from verify.report.candidate import Candidate
 from verify.report.contact_sheet import ContactSheet, make_contact_sheet
+from verify.report.examined import Examined, examine
 from verify.report.lineage import trace
 from verify.report.op_list import list_ops
 from verify.runtime_agreement import Agreement, compare_runtimes
@@ -48,6 +50,8 @@ class Request:
         scenes: draws pictures to be marked, where the checkpoint holds a watermark embedder; None
             leaves that out.
         benchmark: figures that were taken before.
+        audit: whether to look for risks on phone GPUs.
+        per_layer: whether to examine the layers of every file; None examines those that fail.
     """
 
     checkpoint: Path
@@ -59,6 +63,8 @@ class Request:
     runtimes: Sequence[Runtime] = ()
     scenes: Callable[[], Iterable[Pixels]] | None = None
     benchmark: BenchmarkDocument | None = None
+    audit: bool = True
+    per_layer: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ def assemble(request: Request, on_step: Callable[[str], None] = lambda _note: No
         files=files,
         sheets=tuple(_contact_sheets(models)),
         bits=tuple(sheet for model in models for sheet in _bit_sheets(request, model)),
+        audits=tuple(_audits(request, models, on_step)),
+        examined=tuple(_examined(request, models, on_step)),
         agreements=tuple(row for model in models for row in model.agreements),
         insides=tuple(_insides(models, request.threads)),
         chains=trace(files, identify_checkpoint(request.checkpoint)),
@@ -191,6 +199,29 @@ def _right(message: Bits, spec: "ModelSpec", answer: "Arrays") -> int:
     return sum(
         one == other for one, other in zip(message, spec.read_message(answer).bits, strict=True)
     )
+
+
+def _audits(
+    request: Request, models: Iterable[_Model], on_step: Callable[[str], None]
+) -> Iterator[Audited]:
+    for model in models if request.audit else ():
+        given = model.candidates, request.subjects, request.checkpoint
+        yield from audit(*given, seed=request.seed, on_step=on_step)
+
+
+def _examined(
+    request: Request, models: Iterable[_Model], on_step: Callable[[str], None]
+) -> Iterator[Examined]:
+    """Every file, or those that fail, as it was asked for."""
+    for model in models:
+        failed = {file.label for file in model.files if not file.verdict.passed}
+        chosen = [it for it in model.candidates if it.label in failed or request.per_layer]
+        if request.per_layer is not False:
+            yield from examine(
+                *(chosen, model.reference, request.subjects, request.checkpoint),
+                threads=request.threads,
+                on_step=on_step,
+            )
 
 
 def _insides(models: Iterable[_Model], threads: int) -> Iterator[Inside]:

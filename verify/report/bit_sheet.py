@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verify.metrics import stacked
+from verify.picture_outputs import channel_axis
 from verify.report.candidate import Candidate
-from verify.report.pictures import Picture, channel_axis, thumbnail
+from verify.report.pictures import Picture, thumbnail
 from verify.report.strip_drawing import StripDrawing, draw_strip
 from wrappers.spec import Message
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from verify.metrics import Values, psnr_db, stacked
+from verify.metrics import Values, psnr_db
+from verify.picture_outputs import as_pictures, is_picture
 from verify.report.candidate import Candidate
-from verify.report.pictures import Picture, channel_axis, drawn, png
+from verify.report.pictures import Picture, drawn, png
 
 if TYPE_CHECKING:
     from verify.reference import Reference
-    from wrappers.spec import Arrays, TensorSpec
 
 DEFAULT_ROWS = 6
 _POWERS_OF_TEN = 9
@@ -90,12 +90,12 @@ def make_contact_sheet(
     span = highest - lowest
     sheet = ContactSheet(reference.spec.name, len(reference.inputs), reference.seed, span)
     output = reference.contract.outputs[0]
-    if channel_axis(output) is None:
+    if not is_picture(output):
         return replace(sheet, reason=f"the output '{output.name}' is no picture")
     if not candidates:
         return replace(sheet, reason="no file ran")
-    expected = _as_pictures(reference.outputs, output)
-    actual = [_as_pictures(candidate.outputs, output) for candidate in candidates]
+    expected = as_pictures(reference.outputs, output)
+    actual = [as_pictures(candidate.outputs, output) for candidate in candidates]
     psnr = np.array([_psnr_of_each(expected, pictures, span) for pictures in actual])
     quality = np.where(np.isnan(psnr), -np.inf, psnr)  # (files, samples)
     worst = quality.argmin(axis=1)
@@ -120,13 +120,6 @@ def make_contact_sheet(
         )
         laid_out.append(SheetRow(sample, drawn(expected[sample], lowest, span), cells))
     return replace(sheet, columns=columns, rows=tuple(laid_out))
-
-
-def _as_pictures(outputs: "Sequence[Arrays]", output: "TensorSpec") -> Values:
-    """The outputs of all samples, (N, H, W, C)."""
-    axis = channel_axis(output)
-    assert axis is not None
-    return np.moveaxis(stacked(outputs, output.name), axis, -1)
 
 
 def _psnr_of_each(expected: Values, actual: Values, span: float) -> list[float]:

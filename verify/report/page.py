@@ -7,10 +7,12 @@ from pathlib import Path
 
 from chunkport import __version__
 from chunkport.files import replacing
+from verify.layers.percentages import percent
 from verify.report import Report
 from verify.report.bars import charts_of
 from verify.report.figures import figure, megabytes, part, sense, shape, some_bytes
 from verify.report.measurements import tables_of
+from verify.risks.findings import grouped
 
 
 def write_report(report: Report, target: Path) -> None:
@@ -39,6 +41,8 @@ def render(report: Report) -> str:
         "megabytes": megabytes,
         "some_bytes": some_bytes,
         "part": part,
+        "percent": percent,
+        "grouped": grouped,
         "sense": sense,
         "shape": shape,
     }
@@ -60,9 +64,11 @@ def _sections(report: Report) -> list[tuple[str, str]]:
         "checks": ("Checks", True),
         "pictures": ("Pictures", bool(report.sheets)),
         "bits": ("Message bits", bool(report.bits)),
+        "layers": ("Layers", True),
         "runtimes": ("Runtimes", True),
         "benchmark": ("Benchmark", True),
         "inside": ("Bytes and ops", True),
+        "risks": ("Phone GPUs", True),
         "origin": ("Origin", True),
         "commands": ("Commands", True),
     }

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from verify.metrics import Values
-    from wrappers.spec import TensorSpec
 
-_CHANNELS = (1, 3)
 _THUMBNAIL_QUALITY = 80
 
 
@@ -25,14 +23,6 @@ class Picture:
     uri: str
     width: int
     height: int
-
-
-def channel_axis(tensor: "TensorSpec") -> int | None:
-    """Where the channels of a batch of pictures are; None for what cannot be shown as one."""
-    axis = {"nhwc": 3, "nchw": 1}.get(tensor.layout)
-    if axis is None or len(tensor.shape) <= axis or tensor.shape[axis] not in _CHANNELS:
-        return None
-    return axis
 
 
 def drawn(values: "Values", lowest: float, span: float) -> Picture:

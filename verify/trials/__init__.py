@@ -17,6 +17,7 @@ from wrappers.spec import Contract, ModelSpec
 
 if TYPE_CHECKING:
     from verify.runtimes import Session
+    from wrappers.spec import Arrays
 
 Exam: TypeAlias = Callable[["Session", Limits], Iterator[Check]]
 
@@ -37,6 +38,15 @@ class TrialChoices:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What the network and a file made of the same inputs of a trial."""
+
+    inputs: "list[Arrays]"
+    expected: "list[Arrays]"
+    actual: "list[Arrays]"
+
+
+@dataclass(frozen=True)
 class TrialSetting:
     """What a trial is prepared with.
 
@@ -49,6 +59,7 @@ class TrialSetting:
         pictures: the user's own, of --samples-dir.
         choices: what the user said of trials.
         on_note: told what is being done.
+        on_drawn: handed the pictures that a trial has a file draw, for them to be shown.
     """
 
     spec: ModelSpec
@@ -59,6 +70,7 @@ class TrialSetting:
     pictures: tuple[Path, ...] = ()
     choices: TrialChoices = TrialChoices()
     on_note: Callable[[str], None] = lambda _note: None
+    on_drawn: Callable[[Drawn], None] = lambda _drawn: None
 
 
 @dataclass(frozen=True)

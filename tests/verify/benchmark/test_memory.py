@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from verify.benchmark import memory_sampler
-from verify.benchmark.contenders import EAGER, LITERT, Contender, Original
+from verify.benchmark.contenders import EAGER, Contender, Original
 from verify.benchmark.memory import footprint
+from verify.runtimes import LITERT
 
 if TYPE_CHECKING:
     from tests.verify.conftest import HandMade

@@ -2,7 +2,7 @@
 
 import pytest
 
-from verify.benchmark.timing import Times, interleave, quantile
+from verify.benchmark.timing import Times, interleave, quantile, take_turns
 
 
 def test_every_round_gives_each_a_turn_in_rotating_order() -> None:
@@ -47,3 +47,15 @@ def test_the_spread_is_between_rounds_not_within_them() -> None:
 @pytest.mark.parametrize(("share", "value"), [(0, 1), (0.5, 2.5), (1, 4), (0.9, 3.7)])
 def test_a_quantile_lies_between_its_neighbours(share: float, value: float) -> None:
     assert quantile([4, 1, 3, 2], share) == pytest.approx(value)
+
+
+def test_what_has_a_clock_of_its_own_is_believed() -> None:
+    asked: list[int] = []
+
+    def still(runs: int) -> list[float]:
+        asked.append(runs)
+        return [0.0] * runs  # a clock that does not move during so short a run
+
+    times = take_turns({"still": still}, rounds=2)
+    assert asked == [2, 20, 2, 20]
+    assert times["still"].min_ms == times["still"].p90_ms == 0.001

@@ -10,15 +10,20 @@ import pytest
 from convert.card import Card
 from verify.benchmark.delegation import Delegation
 from verify.benchmark_document import BenchmarkDocument, BenchmarkRow, parse_benchmark
+from verify.layers.diagnosis import Diagnosis, Layer
+from verify.layers.rewriting import RewriteFinding
 from verify.reference import Reference
 from verify.report import CommandLine, Inside, JudgedFile, Report
+from verify.report.audited import Audited
 from verify.report.bit_sheet import BitSheet, make_bit_sheet
 from verify.report.byte_map import make_byte_map
 from verify.report.candidate import Candidate
 from verify.report.contact_sheet import Cell, ContactSheet, SheetColumn, SheetRow
+from verify.report.examined import Examined
 from verify.report.lineage import trace
 from verify.report.op_list import Op, OpKind, OpList
 from verify.report.pictures import Picture, png
+from verify.risks.findings import Finding, Part, RiskAudit
 from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
 from verify.weight_map import WeightMap, WeightPart
 from wrappers.registry import find_spec
@@ -115,6 +120,8 @@ class Made:
         return replace(
             self.report(*files, benchmark=BenchmarkDocument({"cpu": "Example"}, rows)),
             bits=(_bits(32), _bits(1024)),
+            audits=(_audited(files[0].label, sound=False), _audited(files[1].label, sound=True)),
+            examined=(_examined(files[1].label), Examined("other", None, "it did not run")),
             insides=tuple(_inside(file.label) for file in files[:2]),
         )
 
@@ -171,6 +178,69 @@ def _inside(label: str) -> Inside:
         bytes=make_byte_map(weights),
         ops=OpList(kinds, ops),
         delegation=Delegation(16, 13, 2, 10**9, 9 * 10**8, {"FULLY_CONNECTED": 3}),
+    )
+
+
+def _audited(label: str, *, sound: bool) -> Audited:
+    finding = Finding(
+        kind="overflow",
+        severity="wrong",
+        op="#12 MEAN",
+        tensor="head",
+        module="detector.head.norm",
+        explanation="its values reach 199,013, which float16 cannot hold",
+        rewrite="divide before the square",
+        value=199_013,
+        limit=65_504,
+    )
+    slow = replace(finding, kind="rank", severity="slow", value=None, limit=None)
+    audit = RiskAudit(
+        path=Path(label),
+        inputs="4 samples, seed 0",
+        samples=4,
+        findings=() if sound else (slow, finding, finding),
+        parts=(
+            Part("rules", ran=True, note="43 ops"),
+            Part("delegate", ran=False, note="no Vulkan"),
+        ),
+        float16={"rounded": (against_limit("psnr_db", "all", 80.5, at_least("psnr_db", 60)),)},
+    )
+    return Audited(label, audit)
+
+
+def _examined(label: str) -> Examined:
+    """Three layers, of which the second departs."""
+    sound = Layer(
+        name="up1",
+        network=("deconv1", "norm1"),
+        tensors=("deconv1.weight",),
+        files=("m.chunk_000.pth",),
+        op="CONV_2D",
+        tensor="up1;1",
+        between=("CONV_2D",),
+        rewrite=1e-7,
+        conversion=1e-7,
+        quantization=0.012,
+        delegate=1e-7,
+        inherited=0.012,
+    )
+    wrong = replace(sound, name="up2", files=("m.chunk_001.pth",), conversion=0.5)
+    wrong = replace(wrong, departs=("weights", "conversion"))
+    layers = (sound, wrong, replace(sound, name="up3", network=None, files=None))
+    rewriting = RewriteFinding((), {"image": 1e-7}, None, None)
+    return Examined(
+        label,
+        Diagnosis(
+            path=Path(label),
+            precision="int8-dynamic",
+            sample=7,
+            float_file=None,
+            float_made_anew=True,
+            layers=layers,
+            rewriting=rewriting,
+            bounds={},
+            conclusion="up2 departs first: its weights are not the checkpoint's.",
+        ),
     )
 
 

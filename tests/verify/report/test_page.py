@@ -272,6 +272,40 @@ def test_the_chain_says_whether_the_checkpoint_at_hand_is_the_one(made: "Made") 
     assert "no_card.tflite has no card" in section(page, "origin")
 
 
+def test_risks_are_grouped_the_gravest_first_and_their_absence_is_told(made: "Made") -> None:
+    page = parsed(made.full())
+    risky, sound = page.findall(".//section[@id='risks']/article")
+    rows = [[text(cell) for cell in row] for row in risky.findall("div//tbody/tr")]
+    assert [row[2:] for row in rows] == [
+        ["✗ WRONG", "2", "199,013", "65,504"],
+        ["slow", "1", "", ""],
+    ]
+    assert rows[0][0] == "overflow #12 MEAN, detector.head.norm"
+    assert "Exact rewrite: divide before the square" in rows[0][1]
+    assert "✓ nothing found, on 4 samples" in text(sound)
+    assert "delegate: not run, no Vulkan" in text(sound)
+    assert "The outputs, rounded: psnr_db 80.5 dB." in text(sound)
+    without = section(parsed(replace(made.full(), audits=())), "risks")
+    assert "Not looked for: leave out --no-audit, or run chunkport audit." in without
+
+
+def test_the_layer_that_departs_first_is_told_and_marked(made: "Made") -> None:
+    page = parsed(made.full())
+    found, other = page.findall(".//section[@id='layers']/article")
+    assert "On sample 7. up2 departs first: its weights are not the checkpoint's." in text(found)
+    rows = found.findall(".//tbody/tr")
+    assert [row.attrib["class"] for row in rows] == ["", "failed", ""]
+    assert [text(row[0]) for row in rows] == ["up1", "up2 first", "up3"]
+    assert [text(cell) for cell in rows[1][1:]] == [
+        *("deconv1, norm1", "m.chunk_001.pth"),
+        *("< 0.001 %", "50 %", "1.2 %", "< 0.001 %", "1.2 %", "weights, conversion"),
+    ]
+    assert text(rows[2][2]) == "not known"
+    assert "Not examined: it did not run" in text(other)
+    without = section(parsed(replace(made.full(), examined=())), "layers")
+    assert "those that fail are, and all of them with --per-layer" in without
+
+
 def test_every_part_of_a_file_is_in_its_map_and_in_its_table(made: "Made") -> None:
     report = made.full()
     article = parsed(report).find(".//section[@id='inside']/article")

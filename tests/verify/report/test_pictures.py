@@ -2,31 +2,13 @@ import base64
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from verify.report.pictures import Picture, channel_axis, drawn, png, thumbnail
-from wrappers.spec import Layout, TensorSpec
+from verify.report.pictures import Picture, drawn, png, thumbnail
 
 
 def opened(picture: Picture) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(picture.uri.partition(",")[2], validate=True)))
-
-
-@pytest.mark.parametrize(
-    ("layout", "shape", "axis"),
-    [
-        ("nhwc", (1, 8, 8, 3), 3),
-        ("nchw", (1, 1, 8, 8), 1),
-        ("nchw", (1, 2, 8, 8), None),
-        ("features", (1, 3), None),
-        ("nhwc", (1, 3), None),
-    ],
-)
-def test_pictures_are_known_by_their_channels(
-    layout: Layout, shape: tuple[int, ...], axis: int | None
-) -> None:
-    assert channel_axis(TensorSpec("a", shape, layout, "", "")) == axis
 
 
 def test_values_are_drawn_within_their_span_and_nonsense_is_black() -> None:

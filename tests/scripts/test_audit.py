@@ -1,0 +1,67 @@
+"""`chunkport audit` as it is typed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+Run = Callable[..., CompletedProcess[str]]
+
+SAMPLE = Path(__file__).parents[2] / "samples" / "tinyseal" / "full_model.pth"
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_file_that_gpus_compute_rightly_passes(
+    run_here: Run, generator_tflites: dict[str, Path], generator_checkpoint: Path
+) -> None:
+    ended = run_here(
+        "audit", generator_tflites["fp32"], "--checkpoint", generator_checkpoint, "--no-delegate"
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "NOTHING FOUND" in ended.stdout
+    assert "psnr_db" in ended.stdout
+    assert "not asked for" in ended.stdout
+
+
+def test_strict_wants_every_part(run_here: Run, generator_tflites: dict[str, Path]) -> None:
+    ended = run_here("audit", generator_tflites["fp32"], "--no-delegate", "--strict")
+    assert ended.returncode == 3
+
+
+def test_a_trained_detector_loses_bits_on_a_gpu_until_it_is_built_for_one(
+    run_here: Run, tmp_path: Path
+) -> None:
+    """TinySeal's head squares values beyond 255; its own training never met float16."""
+    for target in ("cpu", "gpu"):
+        made = run_here(
+            "convert", SAMPLE, "--model", "tinyseal", "-o", tmp_path, "--target", target
+        )
+        assert made.returncode == 0, made.stderr
+    stem = "tinyseal_detector_128"
+    ended = run_here("audit", tmp_path / f"{stem}_fp32.tflite", "--no-delegate")
+    assert ended.returncode == 1
+    assert "Next: chunkport convert CHECKPOINT --model tinyseal --target gpu" in ended.stdout
+    assert "detector.head.norm" in ended.stdout
+    said = " ".join(ended.stdout.split())  # the table breaks lines
+    assert "sum of squares over 192 terms" in said
+
+    built = tmp_path / f"{stem}_gpu_fp32.tflite"
+    ended = run_here("audit", built, "--no-delegate", "--format", "json", "--checkpoint", SAMPLE)
+    assert ended.returncode == 0, ended.stdout
+    (file,) = json.loads(ended.stdout)["files"]
+    assert file["findings"] == []
+    (checks,) = file["float16"].values()
+    worth = {check["name"]: check["value"] for check in checks}
+    assert worth["relative_l2"] < 0.002
+    ended = run_here("verify", built, "--checkpoint", SAMPLE, "--samples", "4")
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_what_is_no_tflite_is_refused(run_here: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.tflite").write_bytes(b"nothing of the kind")
+    ended = run_here("audit", tmp_path / "a.tflite")
+    assert ended.returncode == 5
+    assert "is not a .tflite file" in ended.stderr
