@@ -1,5 +1,6 @@
 """Reports of known values, with something in every section."""
 
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from convert.card import Card
 from verify.benchmark.delegation import Delegation
-from verify.benchmark_document import BenchmarkDocument, BenchmarkRow, parse_benchmark
+from verify.benchmark_document import BenchmarkDocument, BenchmarkRow
 from verify.layers.diagnosis import Diagnosis, Layer
 from verify.layers.rewriting import RewriteFinding
 from verify.reference import Reference
@@ -22,6 +23,7 @@ from verify.report.contact_sheet import Cell, ContactSheet, SheetColumn, SheetRo
 from verify.report.examined import Examined
 from verify.report.lineage import trace
 from verify.report.op_list import Op, OpKind, OpList
+from verify.report.page import render
 from verify.report.pictures import Picture, png
 from verify.risks.findings import Finding, Part, RiskAudit
 from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
@@ -90,6 +92,17 @@ class Made:
             benchmark=benchmark,
             commands=(CommandLine("judge them", "chunkport verify 'a b.tflite'"),),
         )
+
+    def parsed(self, report: Report) -> ET.Element:
+        """Its page, read strictly: every element closed, every special character escaped."""
+        return ET.fromstring(render(report))  # noqa: S314 - our own page
+
+    def text(self, element: ET.Element | None) -> str:
+        assert element is not None
+        return " ".join("".join(element.itertext()).split())
+
+    def section(self, page: ET.Element, name: str) -> str:
+        return self.text(page.find(f".//section[@id='{name}']"))
 
     def row(self, name: str, runtime: str = "litert", **figures: float) -> BenchmarkRow:
         keys = ["size_bytes", "latency_p50_ms", "latency_p90_ms", "latency_min_ms"]
@@ -236,6 +249,7 @@ def _examined(label: str) -> Examined:
             sample=7,
             float_file=None,
             float_made_anew=True,
+            ran=True,
             layers=layers,
             rewriting=rewriting,
             bounds={},
@@ -249,56 +263,3 @@ def made() -> Made:
     """Values to be shown, and reports of them."""
     shades = np.arange(128 * 128).reshape(128, 128) % 256
     return Made(png(shades.astype(np.uint8)))
-
-
-def _contender(name: str, threads: int, latency: float, **more: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "runtime": "litert",
-        "precision": "fp32",
-        "variant": "rewritten",
-        "num_threads": threads,
-        "size_bytes": 4_000_000,
-        "latency_p50_ms": latency,
-        "latency_p90_ms": 1.25 * latency,
-        **more,
-    }
-
-
-@pytest.fixture
-def second_document() -> BenchmarkDocument:
-    """A document of the second version: two contenders with one thread and with two."""
-    network = {"runtime": "pytorch", "variant": "network"}
-    rows = [
-        _contender("PyTorch", 1, 4.0, **network),
-        _contender("a.tflite", 1, 1.0, speed_vs_pytorch=4.0, share_of_sgemm=0.5),
-        _contender("PyTorch", 2, 2.0, **network),
-        _contender("a.tflite", 2, 0.5, speed_vs_pytorch=4.0, share_of_sgemm=0.25),
-    ]
-    form = _contender("a.tflite", 1, 0) | {
-        "anonymous_bytes": 3_000_000,
-        "file_backed_bytes": 1_000_000,
-        "cached_anonymous_bytes": 1_000_000,
-        "ops": 40,
-        "share_of_ops_on_xnnpack": 0.9999,
-        "ops_left": {"GATHER_ND": 2},
-    }
-    document = {
-        "command": "benchmark",
-        "schema_version": 2,
-        "machine": {"cpu": "Example"},
-        "num_threads": [1, 2],
-        "round_spread": 0.04,
-        "sgemm": [{"num_threads": 1, "gflop_per_s": 20.0}, {"num_threads": 2, "gflop_per_s": 40.0}],
-        "contenders": rows,
-        "forms": [_contender("PyTorch", 1, 0, **network), form],
-    }
-    return parse_benchmark(document, "here")
-
-
-@pytest.fixture
-def first_document() -> BenchmarkDocument:
-    """A document of the first version."""
-    rows = [_contender("a.tflite", 2, 1.0, peak_memory_bytes=5_000_000)]
-    document = {"command": "benchmark", "schema_version": 1, "num_threads": 2, "contenders": rows}
-    return parse_benchmark(document, "here")

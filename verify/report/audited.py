@@ -1,0 +1,46 @@
+"""Risks of files on phone GPUs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verify.risks.audit import audit_file
+from verify.risks.findings import RiskAudit
+
+if TYPE_CHECKING:
+    from verify.report.candidate import Candidate
+    from verify.subject import Subject
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A file's risks on phone GPUs."""
+
+    label: str
+    audit: RiskAudit
+
+
+def audit(
+    candidates: "Sequence[Candidate]",
+    subjects: "Sequence[Subject]",
+    checkpoint: Path,
+    *,
+    seed: int,
+    on_step: Callable[[str], None],
+) -> Iterator[Audited]:
+    """Look for what a phone's GPU refuses or gets wrong.
+
+    Args:
+        candidates: the files, all of which run.
+        subjects: what they are, among others.
+        checkpoint: what they are of.
+        seed: of the samples.
+        on_step: told what is about to be done.
+    """
+    models = {subject.path: subject.model for subject in subjects}
+    for candidate in candidates:
+        on_step(f"risks of {candidate.label}")
+        model = models[candidate.path]
+        found = audit_file(candidate.path, model=model, checkpoint=checkpoint, seed=seed)
+        yield Audited(candidate.label, found)
