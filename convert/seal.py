@@ -5,11 +5,10 @@ the bytes, as a damaged flatbuffer may lead whoever follows it anywhere.
 """
 
 import hashlib
-import mmap
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 SEAL_KEY = "content_sha256"
 OPEN_SEAL = "0" * hashlib.sha256().digest_size * 2  # what stands in its place while it is computed
@@ -43,49 +42,51 @@ class Seal:
 def close_seal(path: Path) -> None:
     """Write the SHA-256 into a file whose card has `OPEN_SEAL` as its last value."""
     with path.open("r+b") as file:
-        with _mapped(file.fileno()) as content:
-            place = _place(content)
-            found = _digest(content, place)
+        place = _place(file)
+        found = _digest(file, place)
         file.seek(place)
         file.write(found.encode())
 
 
 def read_seal(path: Path) -> Seal | None:
     """The seal of a file, or None where it has none; reads every byte, a few MiB at a time."""
-    if not path.stat().st_size:
-        return None
-    with path.open("rb") as file, _mapped(file.fileno()) as content:
-        place = _place(content)
+    with path.open("rb") as file:
+        place = _place(file)
         if place < 0:
             return None
-        end = place + len(OPEN_SEAL)
         furthest = max(place - _LONGEST_CARD, 0)
-        begin = max(content.rfind(_FIRST, furthest, place), furthest)
-        card = content[begin : end + len(_AFTER)]
-        return Seal(content[place:end], _digest(content, place), card)
+        file.seek(furthest)
+        card = file.read(place - furthest + len(OPEN_SEAL) + len(_AFTER))
+        written = card[place - furthest :][: len(OPEN_SEAL)]
+        begin = max(card.rfind(_FIRST), 0)
+        return Seal(written, _digest(file, place), card[begin:])
 
 
-@contextmanager
-def _mapped(handle: int) -> Iterator[mmap.mmap]:
-    with mmap.mmap(handle, 0, access=mmap.ACCESS_READ) as content:
-        yield content
+def _place(file: BinaryIO) -> int:
+    """Where the digest stands; below 0 if it does not. The last one counts, so from behind."""
+    start = file.seek(0, os.SEEK_END)
+    after = b""  # the beginning of the block behind, as what is sought may lie across
+    while start > 0:
+        size = min(_BLOCK, start)
+        start = file.seek(start - size)
+        block = file.read(size) + after
+        found = block.rfind(_BEFORE)
+        if found >= 0:
+            return start + found + len(_BEFORE)
+        after = block[: len(_BEFORE) - 1]
+    return -1
 
 
-def _place(content: mmap.mmap) -> int:
-    """Where the digest stands; below 0 if it does not."""
-    before = content.rfind(_BEFORE)
-    return -1 if before < 0 else before + len(_BEFORE)
-
-
-def _digest(content: mmap.mmap, place: int) -> str:
+def _digest(file: BinaryIO, place: int) -> str:
     """The SHA-256 of the content with `OPEN_SEAL` at the place."""
     digest = hashlib.sha256()
-    _update(digest, content, 0, place)
+    file.seek(0)
+    left = place
+    while left and (block := file.read(min(_BLOCK, left))):
+        digest.update(block)
+        left -= len(block)
     digest.update(OPEN_SEAL.encode())
-    _update(digest, content, place + len(OPEN_SEAL), len(content))
+    file.seek(place + len(OPEN_SEAL))
+    while block := file.read(_BLOCK):
+        digest.update(block)
     return digest.hexdigest()
-
-
-def _update(digest: "hashlib._Hash", content: mmap.mmap, first: int, end: int) -> None:
-    for start in range(first, end, _BLOCK):
-        digest.update(content[start : min(start + _BLOCK, end)])

@@ -53,13 +53,15 @@ class Output:
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+        table = Table(box=box.SIMPLE_HEAD)
         for column in columns:
             justify: Literal["left", "right"] = "right" if column.right else "left"
             table.add_column(column.title, justify=justify, overflow="fold")  # no path is cut
         for row in rows:
             table.add_row(*(escape(column.show(row.get(column.key))) for column in columns))
-        self._console(stderr=False).print(table)
+        console = self._console(stderr=False)
+        console.print(title, style="bold", soft_wrap=True, markup=False)  # no path is cut here
+        console.print(table)
 
     def fact(self, key: str, value: Any, sentence: str | None = None) -> None:
         """Record a value in the JSON; for a person, print the sentence if there is one."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from chunkport.errors import BadInputError
+from convert import seal
 from convert.card import Card, examine, read_card, stamp
 from convert.seal import OPEN_SEAL, SEAL_KEY, read_seal
 
@@ -29,10 +30,10 @@ def sealed(tmp_path: Path, write_tflite: WriteTflite) -> Path:
 
 
 def test_a_file_is_sealed_as_it_is_written(sealed: Path) -> None:
-    seal = read_seal(sealed)
-    assert seal is not None
-    assert seal.whole
-    assert seal.found != OPEN_SEAL
+    found = read_seal(sealed)
+    assert found is not None
+    assert found.whole
+    assert found.found != OPEN_SEAL
     examined = examine(sealed)
     assert (examined.card, examined.sealed, examined.damage) == (CARD, True, None)
 
@@ -48,9 +49,9 @@ def test_every_changed_bit_is_seen_and_none_is_followed(sealed: Path, tmp_path: 
     content = sealed.read_bytes()
     flipped = tmp_path / "flipped.tflite"
     key = content.rindex(SEAL_KEY.encode())
-    seal = range(key - 2, key + len(f'{SEAL_KEY}": "{OPEN_SEAL}"\n}}'))
+    digits = range(key - 2, key + len(f'{SEAL_KEY}": "{OPEN_SEAL}"\n}}'))
     everywhere = np.random.default_rng(0).integers(8 * len(content), size=300).tolist()
-    for bit in [*everywhere, *range(8 * seal.start, 8 * seal.stop)]:
+    for bit in [*everywhere, *range(8 * digits.start, 8 * digits.stop)]:
         changed = bytearray(content)
         changed[bit // 8] ^= 1 << bit % 8
         flipped.write_bytes(changed)
@@ -79,3 +80,12 @@ def test_a_file_of_an_earlier_chunkport_has_no_seal(
     assert read_seal(bare) is None
     examined = examine(bare)
     assert (examined.card, examined.sealed) == (None, False)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 1 << 20])
+def test_the_seal_is_found_however_the_file_is_read(
+    sealed: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    expected = read_seal(sealed)
+    monkeypatch.setattr(seal, "_BLOCK", block)
+    assert read_seal(sealed) == expected

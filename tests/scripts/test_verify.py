@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
 from convert.card import read_card, write_with_card
 from convert.tflite import read_flatbuffer, write_flatbuffer
@@ -62,6 +64,8 @@ def test_the_json_holds_what_the_table_holds(
     document = json.loads(ended.stdout, parse_constant=pytest.fail)
     assert (document["schema_version"], document["command"]) == (1, "verify")
     assert document["passed"] is True
+    schema = json.loads((files("verify") / "verdict.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator(schema).validate(document)
     assert [file["precision"] for file in document["files"]] == list(generator_tflites)
     for file in document["files"]:
         assert (file["samples"], file["seed"]) == (2, 7)
@@ -209,3 +213,56 @@ def test_a_damaged_checkpoint_is_bad_input(
     ended = verify(generator_tflites["fp32"], checkpoint=tmp_path / "broken.pth")
     assert ended.returncode == 5
     assert "broken.pth" in ended.stderr
+
+
+def test_a_limit_by_hand_decides_and_is_told(
+    verify: Run, generator_tflites: dict[str, Path]
+) -> None:
+    strict = verify(generator_tflites["int8-dynamic"], "--limit", "psnr_db=90")
+    assert strict.returncode == 1
+    (first,) = [line for line in strict.stdout.splitlines() if "FAIL " in line and "psnr" in line]
+    assert ">= 90" in first
+    assert "limit set by --limit" in strict.stdout
+    lines = [line.split() for line in strict.stdout.splitlines() if line.startswith("  ")]
+    names = [words[0] for words in lines if words and words[0] in ("psnr_db", "integrity")]
+    assert names[:2] == ["psnr_db", "integrity"]  # what failed comes first
+    unknown = verify(generator_tflites["int8-dynamic"], "--limit", "psnr=90")
+    assert unknown.returncode == 2
+    assert "did you mean 'psnr_db'?" in unknown.stderr
+
+
+def test_a_verdict_is_the_baseline_of_the_next(
+    verify: Run, generator_tflites: dict[str, Path], tmp_path: Path
+) -> None:
+    earlier, path = tmp_path / "verdict.json", generator_tflites["fp32"]
+    assert verify(path, "--output", earlier, "--latency").returncode == 0
+    document = json.loads(earlier.read_text(), parse_constant=pytest.fail)
+    assert document["files"][0]["latency_p50_ms"] > 0
+    refused = verify(path, "--output", earlier)
+    assert refused.returncode == 2
+    assert "already there; add --force" in refused.stderr
+
+    same = verify(path, "--baseline", earlier, "--format", "json")
+    assert same.returncode == 0, same.stderr
+    rows = {row["name"]: row for row in json.loads(same.stdout)["files"][0]["checks"]}
+    assert rows["baseline_psnr_db"]["detail"] == "as the baseline"
+    assert rows["baseline_latency_p50_ms"]["reason"] == "not measured; add --latency"
+
+    document["files"][0]["size_bytes"] //= 2
+    document["files"][0]["latency_p50_ms"] /= 1000
+    earlier.write_text(json.dumps(document))
+    worse = verify(path, "--baseline", earlier, "--latency", "--format", "json")
+    assert worse.returncode == 1
+    assert failed_checks(worse) == ["baseline_size_bytes", "baseline_latency_p50_ms"]
+    assert verify(path, "--baseline", path).returncode == 5
+
+
+def test_marks_are_for_models_that_read_them(
+    verify: Run, generator_tflites: dict[str, Path], tmp_path: Path
+) -> None:
+    ended = verify(generator_tflites["fp32"], "--attacks", "jpeg-50")
+    assert ended.returncode == 2
+    assert "are for watermark detectors" in ended.stderr
+    ended = verify(generator_tflites["fp32"], "--marked", tmp_path)
+    assert ended.returncode == 2
+    assert "--message what they say; give both" in ended.stderr

@@ -2,9 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from verify.verdict import (
     Check,
@@ -99,3 +102,17 @@ def test_the_json_holds_every_row_whole() -> None:
     assert [row["passed"] for row in document["checks"]] == [True, False, None]
     assert document["checks"][1]["reason"] == "it does not"
     assert document["checks"][2]["reason"] == "it did not load"
+
+
+def test_the_schema_describes_every_key_of_a_verdict() -> None:
+    schema = json.loads((files("verify") / "verdict.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    verdict = verdict_of(PASSING, FAILING, SKIPPED)
+    row = against_limit("error", "words", 0.75, at_most("error", 0.5), "sample 3: 0.75")
+    verdict = replace(verdict, sha256="ab" * 32, checks=(*verdict.checks, row))
+    document = {"schema_version": 1, "command": "verify", "passed": False}
+    whole = json.loads(json.dumps({**document, "files": [verdict.to_json()]}))
+    Draft202012Validator(schema).validate(whole)
+    (file,) = whole["files"]
+    assert set(file) == set(schema["$defs"]["file"]["properties"])
+    assert set(file["checks"][0]) == set(schema["$defs"]["check"]["properties"])
