@@ -1,7 +1,7 @@
 """Judges files and gathers all that the page shows of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from verify.runtime_agreement import Agreement, compare_runtimes
 from verify.runtimes import Runtime
 from verify.runtimes.litert import LiteRtSession
 from verify.subject import Subject
-from verify.trials import TrialChoices
+from verify.trials import Drawn, TrialChoices
 from verify.weight_map import weights_by_module
 from wrappers.detector_intake import load_embedder_network
 from wrappers.detector_pictures import fit_pixels
@@ -69,11 +69,20 @@ class Request:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model, its answers, and the files of it: judged, those that ran, and where else."""
+    """A model, its answers, and the files of it.
+
+    Attributes:
+        reference: the network's answers.
+        files: judged.
+        candidates: those that ran.
+        drawn: what these drew for a trial; none of a model that has no such trial.
+        agreements: how they run elsewhere.
+    """
 
     reference: Reference
     files: tuple[JudgedFile, ...]
     candidates: tuple[Candidate, ...]
+    drawn: tuple[Drawn, ...]
     agreements: tuple[Agreement, ...]
 
 
@@ -117,11 +126,14 @@ def _judged(
 ) -> _Model:
     name, options = kind
     on_step(name)
+    drawn: list[Drawn] = []
     reference = compute_reference(
         *(name, request.checkpoint, request.samples, request.seed),
         options=options,
         pictures=request.pictures,
         trials=TrialChoices(),
+        on_note=on_step,
+        on_drawn=drawn.append,
     )
     files, candidates, agreements = [], [], list[Agreement]()
     for subject, label in named:
@@ -134,13 +146,22 @@ def _judged(
         agreements += compare_runtimes(
             *(subject, reference, ran or None, request.runtimes), threads=request.threads
         )
-    return _Model(reference, tuple(files), tuple(candidates), tuple(agreements))
+    return _Model(reference, tuple(files), tuple(candidates), tuple(drawn), tuple(agreements))
 
 
 def _contact_sheets(models: Iterable[_Model]) -> Iterator[ContactSheet]:
+    """Of a model that makes pictures: from all that its files drew for a trial, or the samples."""
     for model in models:
-        if model.reference.spec.read_message is None:
-            yield make_contact_sheet(model.reference, model.candidates)
+        reference, candidates = model.reference, model.candidates
+        if reference.spec.read_message is not None:
+            continue
+        if model.drawn and len(model.drawn) == len(candidates):
+            reference = reference.judged_by(model.drawn[0])
+            candidates = tuple(
+                replace(candidate, outputs=drawn.actual)
+                for candidate, drawn in zip(candidates, model.drawn, strict=True)
+            )
+        yield make_contact_sheet(reference, candidates)
 
 
 def _bit_sheets(request: Request, model: _Model) -> Iterator[BitSheet]:
