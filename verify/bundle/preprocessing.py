@@ -81,7 +81,7 @@ def _words(width: int, height: int, layout: str) -> list[str]:
         f"Resize to {width} x {height} pixels, stretched, by the antialiased bilinear filter: a "
         "triangle as wide as two old pixels, or two new ones where those are larger. PyTorch's "
         "interpolate(mode='bilinear', antialias=True) and Pillow's resize of floats do so; a "
-        "canvas, Bitmap.createScaledBitmap and OpenCV do not."
+        "canvas, Bitmap.createScaledBitmap and OpenCV's INTER_LINEAR do not."
     )
     order = {"nhwc": "row by row, R, G and B side by side", "nchw": "all of R, all of G, all of B"}
     laid_out = f"Lay it out as {layout.upper()}: {order[layout]}."

@@ -73,6 +73,20 @@ def test_the_folder_is_named_and_described_truly(detector_bundle: Path) -> None:
     )
 
 
+def test_the_readme_says_how_far_a_phone_may_be_off(
+    generator_bundle: Path, detector_bundle: Path
+) -> None:
+    assert "No difference may be above 1e-05," in (generator_bundle / "README.md").read_text()
+    index = _index(detector_bundle)
+    largest = max(
+        float(np.abs(np.fromfile(detector_bundle / golden["outputs"]["preds"], "<f4")).max())
+        for golden in index["goldens"]
+    )
+    readme = (detector_bundle / "README.md").read_text()
+    said = re.findall(r"No difference may be above ([\d.e-]+):", readme)
+    assert float(said[0]) == pytest.approx(0.05 * largest, rel=0.01)
+
+
 def test_the_page_allows_its_own_scripts_alone(generator_bundle: Path) -> None:
     page = (generator_bundle / "index.html").read_text()
     policy = re.findall(r'Content-Security-Policy" content="([^"]+)"', page)[0]
