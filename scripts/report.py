@@ -1,7 +1,7 @@
 """`chunkport report`: one offline HTML file of verdicts, pictures, speed and origin."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from scripts._runtimes import runtime_option
 from scripts._watermarks import drawn_scenes
 
 if TYPE_CHECKING:
+    from verify.benchmark_document import BenchmarkDocument
     from verify.report import CommandLine, JudgedFile
 
 _FAILED = 1
@@ -134,6 +135,7 @@ def command(
         commands=(
             *_conversions(checkpoint, report.files),
             CommandLine("judge them", _line("verify", *same)),
+            *_measurement(benchmark, measured, [*files, "--checkpoint", checkpoint]),
             CommandLine("write this page", _line("report", *same, *page)),
         ),
     )
@@ -165,6 +167,20 @@ def _conversions(checkpoint: Path, files: "Iterable[JudgedFile]") -> "Iterator[C
         yield CommandLine(
             "convert the checkpoint", _line("convert", checkpoint, *_flags(flags), *how)
         )
+
+
+def _measurement(
+    path: Path | None, measured: "BenchmarkDocument | None", given: Sequence[object]
+) -> "Iterator[CommandLine]":
+    """The measurement of these files, as the document says that it was taken."""
+    from verify.report import CommandLine
+
+    if measured is not None:
+        told = measured.circumstances
+        threads = filter(None, told.get("num threads", "").split(", "))
+        flags: list[tuple[str, object]] = [("--num-threads", count) for count in threads]
+        flags += [("--rounds", told.get("rounds")), ("--output", path)]
+        yield CommandLine("measure them", _line("benchmark", *given, *_flags(flags)))
 
 
 def _flags(pairs: Iterable[tuple[str, object]]) -> list[object]:

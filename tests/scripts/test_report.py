@@ -10,6 +10,7 @@ import pytest
 from networks.gan import Generator
 
 Run = Callable[..., CompletedProcess[str]]
+_LARGEST = 2_000_000  # bytes of a page of three files
 TINYSEAL = Path(__file__).resolve().parents[2] / "samples" / "tinyseal" / "full_model.pth"
 
 
@@ -47,21 +48,28 @@ def test_the_page_tells_of_real_files(
     page = tmp_path / "report.html"
     page.write_text("an older page", encoding="utf-8")
     files = list(generator_tflites.values())
-    flags = ["--checkpoint", generator_checkpoint, "--samples", 4, "-o", page]
+    benchmark = tmp_path / "benchmark.json"
+    contender = {"name": "a", "latency_p50_ms": 1.0}
+    measured = {"schema_version": 2, "num_threads": [1, 2], "rounds": 3, "contenders": [contender]}
+    benchmark.write_text(json.dumps({"command": "benchmark", **measured}), encoding="utf-8")
+    flags = ["--checkpoint", generator_checkpoint, "--samples", 4, "--benchmark", benchmark]
+    flags += ["--no-audit", "-o", page]
     done = run_chunkport("report", *files, *flags, "--force", "--format", "json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["passed"] is True
-    assert document["size_bytes"] == page.stat().st_size
+    assert document["size_bytes"] == page.stat().st_size < _LARGEST
     root = parsed(page)
     said = "".join(root.itertext())
     assert all(file.name in said for file in files)
-    assert len(root.findall(".//table[@class='sheet columns-3']/tbody/tr")) == 4
+    assert len(root.findall(".//table[@class='sheet columns-3']/tbody/tr")) >= 6
     chunks = sorted(generator_checkpoint.parent.glob("*.chunk_*"))
     assert len(chunks) >= 2
     assert all(chunk.name in said for chunk in chunks)
     commands = [item.text or "" for item in root.findall(".//section[@id='commands']//code")]
-    assert [line.split()[1] for line in commands] == ["convert", "verify", "report"]
+    assert [line.split()[1] for line in commands] == ["convert", "verify", "benchmark", "report"]
+    assert "--num-threads 1 --num-threads 2 --rounds 3" in commands[2]
+    assert "--no-audit" in commands[3]
     assert "--precision fp32 --precision fp16 --precision int8-dynamic" in commands[0]
     assert f"--output-dir {files[0].parent}" in commands[0]
     parts = root.findall(".//section[@id='inside']/article")
