@@ -20,6 +20,7 @@ from scripts._watermarks import drawn_scenes
 if TYPE_CHECKING:
     from verify.benchmark_document import BenchmarkDocument
     from verify.report import CommandLine, JudgedFile
+    from verify.runtimes import Runtime
 
 _FAILED = 1
 
@@ -74,7 +75,7 @@ def command(
     seed: int,
     samples_dir: Path | None,
     show_marked: int,
-    runtimes: tuple[str, ...],
+    runtimes: "tuple[Runtime, ...]",
     audit: bool,
     per_layer: bool | None,
     num_threads: int,
@@ -91,7 +92,6 @@ def command(
     from verify.report import CommandLine
     from verify.report.assembly import Request, assemble
     from verify.report.page import write_report
-    from verify.runtime_agreement import choose_runtimes
     from verify.subject import identify
 
     if target.exists() and not force:
@@ -105,7 +105,7 @@ def command(
         samples=samples,
         seed=seed,
         threads=num_threads,
-        runtimes=choose_runtimes(runtimes),
+        runtimes=runtimes,
         pictures=pictures_in(samples_dir) if samples_dir else (),
         scenes=partial(drawn_scenes, show_marked, seed) if show_marked else None,
         benchmark=measured,
@@ -122,7 +122,7 @@ def command(
         ("--seed", seed),
         ("--samples-dir", samples_dir),
         ("--num-threads", num_threads),
-        *(("--runtime", name) for name in runtimes),
+        *(("--runtime", name) for name in _names(runtimes)),
     ]
     same = [*files, "--checkpoint", checkpoint, *_flags(given)]
     page = _flags(
@@ -167,6 +167,14 @@ def _conversions(checkpoint: Path, files: "Iterable[JudgedFile]") -> "Iterator[C
         yield CommandLine(
             "convert the checkpoint", _line("convert", checkpoint, *_flags(flags), *how)
         )
+
+
+def _names(runtimes: "Sequence[Runtime]") -> list[str]:
+    """What was asked for; each by its name would be an error where one is missing."""
+    from verify.runtimes import RUNTIMES
+
+    everything = len(runtimes) == len(RUNTIMES)
+    return ["all"] if everything else [runtime.name for runtime in runtimes]
 
 
 def _measurement(

@@ -53,7 +53,7 @@ def test_the_page_tells_of_real_files(
     measured = {"schema_version": 2, "num_threads": [1, 2], "rounds": 3, "contenders": [contender]}
     benchmark.write_text(json.dumps({"command": "benchmark", **measured}), encoding="utf-8")
     flags = ["--checkpoint", generator_checkpoint, "--samples", 4, "--benchmark", benchmark]
-    flags += ["--no-audit", "-o", page]
+    flags += ["--no-audit", "--runtime", "litert-builtin", "-o", page]
     done = run_chunkport("report", *files, *flags, "--force", "--format", "json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -69,7 +69,9 @@ def test_the_page_tells_of_real_files(
     commands = [item.text or "" for item in root.findall(".//section[@id='commands']//code")]
     assert [line.split()[1] for line in commands] == ["convert", "verify", "benchmark", "report"]
     assert "--num-threads 1 --num-threads 2 --rounds 3" in commands[2]
+    assert "--runtime litert --runtime litert-builtin" in commands[1]
     assert "--no-audit" in commands[3]
+    assert len(root.findall(".//section[@id='runtimes']//tbody/tr")) == 2 * len(files)
     assert "--precision fp32 --precision fp16 --precision int8-dynamic" in commands[0]
     assert f"--output-dir {files[0].parent}" in commands[0]
     parts = root.findall(".//section[@id='inside']/article")
