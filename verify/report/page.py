@@ -10,7 +10,7 @@ from chunkport.files import replacing
 from verify.layers.percentages import percent
 from verify.report import Report
 from verify.report.bars import charts_of
-from verify.report.figures import figure, megabytes, part, sense, shape, some_bytes
+from verify.report.figures import figure, megabytes, part, sense, shape, short, some_bytes
 from verify.report.measurements import tables_of
 from verify.risks.findings import grouped
 
@@ -41,6 +41,7 @@ def render(report: Report) -> str:
         "megabytes": megabytes,
         "some_bytes": some_bytes,
         "part": part,
+        "short": short,
         "percent": percent,
         "grouped": grouped,
         "sense": sense,

@@ -76,7 +76,7 @@ def test_how_a_file_runs_elsewhere_is_told_and_fails_it_where_that_differs(made:
     ]
     assert [row[2] for row in shown] == [
         "compared with",
-        "✓ same 120 dB",
+        "✓ agree 120 dB",
         "✗ DIFFER",
         "\N{EN DASH} not run",
     ]
