@@ -218,7 +218,7 @@ def _figure(name: str, value: float | None, limit: Limit) -> dict[str, Any]:
 
 def _why_not_taken(figure: str) -> str:
     if "ONNX" in figure:
-        return "as ONNX Runtime is not here: pip install onnx onnxscript onnxruntime"
+        return "as ONNX Runtime did not run: leave out --no-onnx; pip install 'chunkport[onnx]'"
     return "as there is no plain conversion: leave out --no-plain"
 
 

@@ -1,4 +1,4 @@
-"""After conversion: is every weight of the module in the file, bit for bit?
+"""Is every weight of the module in the file: bit for bit in float32, else as its type rounds it?
 
 The converter is known to store one tensor's values in place of another's without a word, so its
 output is not taken on trust.
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import ConversionError
-from convert.tflite import constants, read_flatbuffer
+from convert.stored_constants import StoredConstant, stored_constants
+from convert.tflite import read_flatbuffer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,8 +27,8 @@ _SHOWN = 5
 _GLANCE = 16  # values that tell two weights apart, nearly always
 _BLOCK = 1 << 18  # values compared at once: small enough for the processor's cache
 
-# Stored constants by dtype and count of values: only these can hold a weight.
-_Stored = Mapping[tuple[np.dtype[Any], int], Sequence[NDArray[Any]]]
+# Stored constants by count of values: only these can hold a weight.
+_Stored = Mapping[int, Sequence[StoredConstant]]
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,57 @@ class WeightAudit:
     unaudited: tuple[str, ...] = ()
 
 
-def audit_weights(module: "nn.Module", path: Path) -> WeightAudit:
-    """Find every parameter and floating buffer of the module among the file's constants.
+@dataclass(frozen=True)
+class WeightSearch:
+    """What came of looking for a module's weights in a file.
 
-    A weight counts as found when a constant holds its very bits in some order of its axes; only a
-    bias of zeros may be missing. Both are read where they lie, a few MiB at a time. Those of a
-    normalisation may be combined with others, exactly but beyond recognition; they are named in
-    the result and not looked for.
+    Attributes:
+        looked_for: how many there are to be found.
+        found: how many are there, and their bytes in the module.
+        lost: the names of those that are not.
+        unaudited: the weights of normalisations, which the converter computes with.
+    """
+
+    looked_for: int
+    found: int
+    found_bytes: int
+    lost: tuple[str, ...]
+    unaudited: tuple[str, ...]
+
+
+def audit_weights(module: "nn.Module", path: Path) -> WeightAudit:
+    """Find every parameter and floating buffer of the module in the float32 file.
 
     Raises:
         ConversionError: one is not there; names each.
     """
-    stored: defaultdict[tuple[np.dtype[Any], int], list[NDArray[Any]]] = defaultdict(list)
-    for constant in constants(read_flatbuffer(path)):
-        values = constant.values.reshape(-1)
-        stored[values.dtype, values.size].append(values)
+    search = find_weights(module, path, in_float32=True)
+    if search.lost:
+        lost = search.lost
+        more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+        raise ConversionError(
+            f"the converter wrote wrong weights: {len(lost)} of {search.looked_for} are not in the "
+            f".tflite bit for bit: {', '.join(lost[:_SHOWN])}{more}; nothing was kept"
+        )
+    return WeightAudit(search.found, search.found_bytes, search.unaudited)
+
+
+def find_weights(module: "nn.Module", path: Path, *, in_float32: bool = False) -> WeightSearch:
+    """Look for every parameter and floating buffer of the module among a file's constants.
+
+    A weight counts as found when a constant holds it in some order of its axes, as exactly as the
+    constant's type allows, which is to be float32 where that is asked for; only a bias of
+    zeros may be missing. Both are read where they lie, a
+    few MiB at a time. Those of a normalisation may be combined with others, exactly but beyond
+    recognition; they are named in the result and not looked for.
+
+    Raises:
+        BadInputError: the file is no .tflite.
+    """
+    stored: defaultdict[int, list[StoredConstant]] = defaultdict(list)
+    for constant in stored_constants(read_flatbuffer(path)):
+        if constant.raw.dtype == np.float32 or not in_float32:
+            stored[constant.raw.size].append(constant)
     weights = {
         name: tensor.detach().numpy()
         for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers())
@@ -66,16 +103,14 @@ def audit_weights(module: "nn.Module", path: Path) -> WeightAudit:
     unaudited = {name for name in weights if name.rpartition(".")[0] in _normalisations(module)}
     weights = {name: values for name, values in weights.items() if name not in unaudited}
     absent = [name for name, values in weights.items() if not _found(values, stored)]
-    lost = [name for name in absent if not _adds_nothing(name, weights[name])]
-    if lost:
-        more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
-        raise ConversionError(
-            f"the converter wrote wrong weights: {len(lost)} of {len(weights)} are not in the "
-            f".tflite bit for bit: {', '.join(lost[:_SHOWN])}{more}; nothing was kept"
-        )
     present = [values for name, values in weights.items() if name not in absent]
-    weight_bytes = sum(values.nbytes for values in present)
-    return WeightAudit(len(present), weight_bytes, tuple(sorted(unaudited)))
+    return WeightSearch(
+        looked_for=len(weights),
+        found=len(present),
+        found_bytes=sum(values.nbytes for values in present),
+        lost=tuple(name for name in absent if not _adds_nothing(name, weights[name])),
+        unaudited=tuple(sorted(unaudited)),
+    )
 
 
 def _adds_nothing(name: str, values: NDArray[Any]) -> bool:
@@ -91,7 +126,7 @@ def _normalisations(module: "nn.Module") -> set[str]:
 
 
 def _found(values: NDArray[Any], stored: _Stored) -> bool:
-    candidates = stored.get((values.dtype, values.size), ())
+    candidates = stored.get(values.size, ())
     return any(
         _same(values.transpose(order), candidate)
         for order in _orders(values.ndim)
@@ -105,16 +140,15 @@ def _orders(rank: int) -> Iterator[tuple[int, ...]]:
     yield from itertools.permutations(range(rank))
 
 
-def _same(values: NDArray[Any], stored: NDArray[Any]) -> bool:
-    """Whether the values, in this order of axes, are those bits; their shape does not count."""
-    if not np.array_equal(_bits(values.flat[:_GLANCE]), _bits(stored[:_GLANCE])):
+def _same(values: NDArray[Any], stored: StoredConstant) -> bool:
+    """Whether the values, in this order of axes, are what is stored; their shape does not count."""
+    if not stored.holds(np.asarray(values.flat[:_GLANCE])):
         return False
     position = 0
     for block in _blocks(values):
-        flat = _bits(block)
-        if not np.array_equal(flat, _bits(stored[position : position + flat.size])):
+        if not stored.holds(block, position):
             return False
-        position += flat.size
+        position += block.size
     return True
 
 
@@ -127,8 +161,3 @@ def _blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
         rows = max(1, _BLOCK * len(values) // values.size)
         for first in range(0, len(values), rows):
             yield values[first : first + rows]
-
-
-def _bits(values: NDArray[Any]) -> NDArray[Any]:
-    """The values as integers, so that NaN equals itself and -0 does not equal 0."""
-    return np.ascontiguousarray(values).reshape(-1).view(f"u{values.dtype.itemsize}")

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from checkpoints import list_files
 from chunkport.errors import UsageError
@@ -60,6 +62,7 @@ def convert_checkpoint(
     name_file: Callable[[ModelSpec, Precision], str] | None = None,
     force: bool = False,
     show_output: bool = False,
+    isolated: bool = True,
     on_step: Callable[[str], None] = lambda _step: None,
 ) -> Conversion:
     """Convert once to float32 and derive the rest; the files appear together or not at all.
@@ -74,6 +77,8 @@ def convert_checkpoint(
         name_file: the name of each file; None names what it holds and its precision.
         force: replace files that exist.
         show_output: let the tools' own output through to stderr.
+        isolated: in processes of their own, so that memory and chatter stay there; False saves
+            starting them, for many small models in one process.
         on_step: told the name of each step as it begins.
 
     Raises:
@@ -81,6 +86,7 @@ def convert_checkpoint(
         BadInputError: the checkpoint is damaged or of another model.
         ConversionError: a tool refused or wrote something wrong.
     """
+    call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
     wanted = list(dict.fromkeys(find_precision(name) for name in precisions))
@@ -100,7 +106,7 @@ def convert_checkpoint(
         request = FloatRequest(model, checkpoint, converted, variant, options)
         with ThreadPoolExecutor(max_workers=1) as beside:
             identified = beside.submit(identify_checkpoint, checkpoint)
-            result = run_isolated(build_float_model, request, show_output=show_output)
+            result = call(build_float_model, request)
             identity = identified.result()
         derived = ", ".join(row.name for row in wanted if row.recipe)
         on_step(f"making {derived}" if derived else "writing the card")
@@ -116,7 +122,7 @@ def convert_checkpoint(
             )
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
-        seconds = run_isolated(_make_precisions, converted, cards, show_output=show_output)
+        seconds = call(_make_precisions, converted, cards)
         for row, target in targets.items():
             _scratch_file(converted, row).replace(target)
     sync_folder(output_folder)
@@ -125,6 +131,10 @@ def convert_checkpoint(
         for row, path in targets.items()
     )
     return Conversion(files, identity["sha256"], result)
+
+
+def _called_here(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 def _make_precisions(converted: Path, cards: dict[Precision, Card]) -> dict[str, float]:

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Mapping[str, Any]]
 _LARGEST = 10  # kinds and modules that are shown; JSON has all
-_ABREAST = 3  # files in one table of bytes
+_ABREAST = 4  # files in one table of bytes
 _HANDFUL = 5
 _LEAST = 1e-4  # of the bytes, for a line of its own
 _REST = "(names, structure, card)"
-_MEMORY_TITLE = "Memory: the process's own, and of files; then with XNNPACK's weight cache on disk"
+_MEMORY_TITLE = "Memory: the process's own, and of files; then with XNNPACK's weights cached"
 
 
 def percent(value: float | None) -> str:
@@ -33,20 +33,17 @@ def kilobytes(size_bytes: int | None) -> str:
     return "-" if size_bytes is None else f"{size_bytes / 1e3:,.1f} kB"
 
 
-_NAME = Column("name", "model", lambda name: str(name).removesuffix(".tflite"))
 _SPEEDS = (
-    _NAME,
     Column("latency_p50_ms", "p50 ms", number, right=True),
     Column("latency_p90_ms", "p90 ms", number, right=True),
     Column("latency_min_ms", "min ms", number, right=True),
     Column("round_spread", "spread", percent, right=True),
-    Column("speed_vs_pytorch", "vs PyTorch", ratio, right=True),
+    Column("speed_vs_pytorch", "vs torch", ratio, right=True),
     Column("speed_vs_plain", "vs plain", ratio, right=True),
     Column("gflop_per_s", "GFLOP/s", number, right=True),
-    Column("share_of_sgemm", "of sgemm", percent, right=True),
+    Column("share_of_sgemm", "/ sgemm", percent, right=True),
 )
 _FORMS = (
-    _NAME,
     Column("size_bytes", "size", megabytes, right=True),
     Column("psnr_db", "PSNR dB", number, right=True),
     Column("gflop", "GFLOP", number, right=True),
@@ -56,14 +53,13 @@ _FORMS = (
     Column("xnnpack_partitions", "pieces", number, right=True),
 )
 _MEMORY = (
-    _NAME,
     Column("anonymous_bytes", "own", megabytes, right=True),
     Column("file_backed_bytes", "of file", megabytes, right=True),
     Column("first_answer_ms", "start ms", number, right=True),
-    Column("cached_anonymous_bytes", "own, cached", megabytes, right=True),
+    Column("cached_anonymous_bytes", "cached", megabytes, right=True),
     Column("cached_file_backed_bytes", "of files", megabytes, right=True),
     Column("cached_first_answer_ms", "start ms", number, right=True),
-    Column("weight_cache_bytes", "cache", megabytes, right=True),
+    Column("weight_cache_bytes", "disk", megabytes, right=True),
 )
 
 
@@ -80,9 +76,10 @@ def show_measured(
     """
     show_speeds(output, benchmark)
     output.fact("round_spread", benchmark.noise)
-    output.table("forms", "The files and their ops", _FORMS, forms)
+    name = _name_column(forms)
+    output.table("forms", "The files and their ops", (name, *_FORMS), forms)
     if any(form["anonymous_bytes"] is not None for form in forms):
-        output.table(None, _MEMORY_TITLE, _MEMORY, forms)
+        output.table(None, _MEMORY_TITLE, (name, *_MEMORY), forms)
     _show_sizes(output, [form for form in forms if form["name"] in given])
     for form in forms:
         if form["reason"]:
@@ -107,7 +104,21 @@ def show_speeds(output: Output, benchmark: "Benchmark") -> None:
             f"sgemm reaches {machine['gflop_per_s']:.0f} GFLOP/s"
         )
         rows = [row for row in timing_rows(benchmark) if row["num_threads"] == threads]
-        output.table("contenders", title, _SPEEDS, rows)
+        output.table("contenders", title, (_name_column(rows), *_SPEEDS), rows)
+
+
+def _name_column(rows: Rows) -> Column:
+    """Files by their precision alone, where that tells them apart; by their names where not."""
+    ours = [row for row in rows if row["variant"] == "rewritten"]
+    short = {row["name"]: _short_name(row) for row in ours}
+    if len(set(short.values())) < len(ours):
+        short = {}
+    return Column("name", "model", lambda name: short.get(name, str(name).removesuffix(".tflite")))
+
+
+def _short_name(row: Mapping[str, Any]) -> str:
+    runtime = row["runtime"]
+    return str(row["precision"] if runtime == "litert" else f"{row['precision']} in {runtime}")
 
 
 def _show_sizes(output: Output, forms: Rows) -> None:
@@ -149,8 +160,9 @@ def _show_bytes(
         rows.append(_line(f"({len(others)} more)", sums))
     rows.append(_line(_REST, [sum(form["bytes_of_the_rest"].values()) for form in forms]))
     rows.append(_line("the whole file", [form["size_bytes"] for form in forms]))
+    title_of = _name_column(forms).show
     columns = [
-        Column(str(place), form["name"].removesuffix(".tflite"), kilobytes, right=True)
+        Column(str(place), title_of(form["name"]), kilobytes, right=True)
         for place, form in enumerate(forms)
     ]
     output.table(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chunkport.files import sha256_of
+from convert.audit import find_weights
 from verify.limits import limits_for
 from verify.metrics import METRICS, stacked
 from verify.opening import open_session
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 _STEPS = {
     "integrity": "every bit of the file is as it was written",
     "lineage": "its card names the checkpoint that it is compared with",
+    "weights": "every weight of the rewritten network is in the file, as its type rounds it",
     "loads": "opens in the runtime",
     "signature": "inputs and outputs have the names and shapes of the contract",
     "runs": "computes without an error",
     "range": "outputs are finite and inside the range of the contract",
     "repeats": "the same input gives the same output twice",
 }
+_SHOWN = 3
 _ROUNDING = 1e-6  # tanh in float32 may step over 1 by this
 
 
@@ -92,6 +95,7 @@ def _checks(
     if subject.damage:
         yield from _all_skipped(reference, "a damaged file is not loaded", after="lineage")
         return
+    yield _weights(subject, reference)
     try:
         session = open_session(subject, threads, reference.inputs[0])
     except (ValueError, RuntimeError) as error:
@@ -141,6 +145,19 @@ def _lineage(subject: Subject, reference: Reference) -> Check:
     same = made_from == reference.checkpoint_sha256
     fault = f"made from {made_from[:12]}, compared with {reference.checkpoint_sha256[:12]}"
     return _step("lineage", None if same else fault)
+
+
+def _weights(subject: Subject, reference: Reference) -> Check:
+    """Outputs on samples show a wrong weight by what it does to them, which can be little."""
+    if reference.build_wrapper is None:
+        return skipped("weights", _STEPS["weights"], NO_CHECKPOINT)
+    if subject.card is None or subject.card.variant != "rewritten":
+        reason = "the file was converted without the rewrites whose weights are known"
+        return skipped("weights", _STEPS["weights"], reason)
+    search = find_weights(reference.build_wrapper(), subject.path)
+    more = f" and {len(search.lost) - _SHOWN} more" if len(search.lost) > _SHOWN else ""
+    fault = f"{', '.join(search.lost[:_SHOWN])}{more}: not there; --per-layer says what is"
+    return _step("weights", fault if search.lost else None)
 
 
 def _signature_fault(session: "Session", reference: Reference) -> str | None:

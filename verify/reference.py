@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, Contract, ModelSpec
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from wrappers.spec import Arrays
 
 NO_CHECKPOINT = "there is no checkpoint to compare with"
@@ -38,6 +41,7 @@ class Reference:
         seed: of the seeded samples.
         pictures: the files that the last inputs come from.
         trials: the model's trials, the network's side done; none where none were asked for.
+        build_wrapper: makes the module whose weights the file must hold; None without a network.
     """
 
     spec: ModelSpec
@@ -48,6 +52,7 @@ class Reference:
     seed: int
     pictures: tuple[Path, ...] = ()
     trials: tuple[PreparedTrial, ...] = ()
+    build_wrapper: "Callable[[], nn.Module] | None" = None
 
     def name_of(self, place: int) -> str:
         """What to call an input by its place."""
@@ -96,7 +101,20 @@ def compute_reference(
             *(spec, contract, network, checkpoint, seed, tuple(pictures), trials, on_note, on_drawn)
         )
         prepared = prepare_trials(setting)
-    return Reference(spec, contract, digest, inputs, outputs, seed, tuple(pictures), prepared)
+    return Reference(
+        *(spec, contract, digest, inputs, outputs, seed, tuple(pictures), prepared),
+        build_wrapper=partial(_mended_wrapper, spec, checkpoint),
+    )
+
+
+def _mended_wrapper(spec: ModelSpec, checkpoint: Path) -> "nn.Module":
+    """The module as it is converted, from the checkpoint anew."""
+    from convert.lint import mend_modules, mend_tensors
+
+    wrapper = spec.build_wrapper(spec.open_network(checkpoint)).eval().requires_grad_(False)  # noqa: FBT003 - torch's signature
+    mend_modules(wrapper)
+    mend_tensors(wrapper)
+    return wrapper
 
 
 def reference_without_network(

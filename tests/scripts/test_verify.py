@@ -88,7 +88,7 @@ def test_a_file_of_another_training_fails(
     ended = verify(generator_tflites["fp32"], "--format", "json", checkpoint=other)
     assert ended.returncode == 1
     failed = failed_checks(ended)
-    assert failed[: 1 + len(METRICS)] == ["lineage", *METRICS]
+    assert failed[: 2 + len(METRICS)] == ["lineage", "weights", *METRICS]
     assert {"worst_latent_psnr_db", "p5_latent_psnr_db", "worst_latent_ssim"} <= set(failed)
 
 
@@ -106,7 +106,7 @@ def test_tampered_weights_fail_though_the_card_is_whole(
     write_with_card(model, path, card)
     ended = verify(path, "--format", "json")
     assert ended.returncode == 1
-    assert failed_checks(ended)[: len(METRICS)] == METRICS
+    assert failed_checks(ended)[: 1 + len(METRICS)] == ["weights", *METRICS]
     assert f"FAILED: {path}" in verify(generator_tflites["fp16"], path).stdout
 
 

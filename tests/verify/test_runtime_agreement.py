@@ -31,7 +31,7 @@ AS_PUBLISHED = {"gan-generator": "generator_checkpoint", "tinyseal": "tinyseal_c
 
 
 def compare(
-    path: Path, checkpoint: Path, runtimes: tuple[Runtime, ...], samples: int = 4
+    path: Path, checkpoint: Path, runtimes: tuple[Runtime, ...], samples: int = 2
 ) -> list[Agreement]:
     subject = identify(path)
     reference = compute_reference(
@@ -78,7 +78,7 @@ def test_the_public_detectors_answer_the_same_at_their_full_size(
     subprocess.run(command, cwd=Path(__file__).parents[2], check=True)
     made = convert_checkpoint(checkpoint, model, PRECISIONS, tmp_path / "out")
     for file in made.files:
-        rows = compare(file.path, checkpoint, choose_runtimes(["all"]), samples=2)
+        rows = compare(file.path, checkpoint, choose_runtimes(["all"]))
         assert [row for row in rows if not row.agrees] == []
 
 

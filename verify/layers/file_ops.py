@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
+from convert.stored_constants import scales_of
 from convert.tflite import dtype_of, op_kind, write_flatbuffer
 
 Values = NDArray[np.float32]
@@ -146,16 +147,13 @@ def _stored(model: Any, tensor: Any) -> StoredWeight | None:
 
 def quantization_of(tensor: Any, rank: int) -> tuple[Values, NDArray[Any]] | None:
     """Scale and zero point of an integer tensor, shaped to be broadcast over it."""
-    given = tensor.quantization
-    if given is None or given.scale is None or not len(given.scale):
+    found = scales_of(tensor)
+    if found is None:
         return None
-    scale = np.asarray(given.scale, np.float32)
-    zero = np.zeros(len(scale), np.float32)
-    if given.zeroPoint is not None and len(given.zeroPoint):
-        zero = np.asarray(given.zeroPoint, np.float32)
+    scale, zero = found
     shape = [1] * rank
     if len(scale) > 1:
-        shape[given.quantizedDimension] = len(scale)
+        shape[tensor.quantization.quantizedDimension] = len(scale)
     elif rank == 0:
         shape = []
     return scale.reshape(shape), zero.reshape(shape)

@@ -82,7 +82,8 @@ def compare_with_network(
     pairs = tuple(_pairs(network, wrapper, origins or {}, of_network, of_wrapper))
     agree = [index for index, pair in enumerate(pairs) if pair.distance <= SAME]
     last = agree[-1] if agree else -1
-    departed = max(ends.values(), default=0) > SAME and last + 1 < len(pairs)
+    right = all(distance <= SAME for distance in ends.values())  # NaN is not
+    departed = not right and last + 1 < len(pairs)
     return RewriteFinding(
         pairs,
         ends,

@@ -1,0 +1,197 @@
+"""Makes .tflite files that are wrong, each in one way, and counts those that `verify` lets pass.
+
+The defects are those that conversion tools are known for. Exits 1 when one is missed.
+"""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from benchmarks import defective_files as files
+from chunkport.files import make_folder
+from convert.float_model import Variant
+from convert.isolation import run_isolated
+from convert.pipeline import convert_checkpoint
+from convert.precision import Precision
+from scripts._cli import run
+from scripts._options import CHECKPOINT, chunkport_command
+from scripts._output import Column, Output
+from wrappers.spec import ModelSpec
+
+GENERATOR = "gan-generator"
+DETECTOR = "tinyseal"
+THUMBNAIL = "thumbnail"
+_MODELS = Path(__file__).with_name("defective_models.py")
+_INT8 = "int8-dynamic"
+_COLUMNS = (
+    Column("defect", "defect"),
+    Column("model", "model"),
+    Column("precision", "precision"),
+    Column("caught", "", lambda caught: "caught" if caught else "MISSED"),
+    Column("rows", "rows that fail", ", ".join),
+)
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One way of being wrong.
+
+    Attributes:
+        name: in words.
+        model: whose file it is.
+        row: of the verdict, which must fail.
+        spec: the name of the broken spec in defective_models.py; None for the true one.
+        damage: done to the finished file.
+        variant: "plain" for what our own lint would refuse to convert.
+        precisions: that it is made in.
+    """
+
+    name: str
+    model: str
+    row: str
+    spec: str | None = None
+    damage: Callable[[Path], None] | None = None
+    variant: Variant = "rewritten"
+    precisions: tuple[str, ...] = ("fp32", _INT8)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What `verify` said of one defective file."""
+
+    defect: str
+    model: str
+    precision: str
+    caught: bool
+    exit_code: int
+    rows: tuple[str, ...]
+
+
+DEFECTS = (
+    Defect("two channels of a layer swapped", GENERATOR, "psnr_db", "SWAPPED_CHANNELS"),
+    Defect("output in another range", GENERATOR, "psnr_db", "UNIT_RANGE"),
+    Defect("one layer's weights of an epoch before", GENERATOR, "weights", "STALE_LAYER"),
+    Defect("a BatchNorm left out", GENERATOR, "psnr_db", "NO_BATCH_NORM"),
+    Defect("zeros for output_padding", GENERATOR, "psnr_db", "ZERO_PADDING", variant="plain"),
+    Defect("one picture for all latents", GENERATOR, "diversity", "ONE_IMAGE"),
+    Defect("one picture for half of the latents", GENERATOR, "diversity", "TWO_IMAGES"),
+    Defect("red and blue swapped", DETECTOR, "bits", "BLUE_FIRST"),
+    Defect("input in another range", DETECTOR, "relative_l2", "NOT_NORMALISED"),
+    Defect("every bit given as the next", DETECTOR, "bits", "SHIFTED_BITS"),
+    Defect("one layer's weights of an epoch before", DETECTOR, "weights", "DETECTOR_STALE_LAYER"),
+    Defect(
+        "a nearest resize by other pixels",
+        THUMBNAIL,
+        "relative_l2",
+        "NEAREST_RESIZE",
+        variant="plain",
+        precisions=("fp32",),
+    ),
+    *(
+        Defect(name, model, row, damage=damage, precisions=precisions)
+        for name, row, damage, precisions in (
+            ("a flipped bit in the file", "integrity", files.flip_a_bit, ("fp32", _INT8)),
+            ("an int8 weight's scales off by 2", "weights", files.double_scales, (_INT8,)),
+            ("one channel's int8 scale off by 2", "weights", files.double_one_scale, (_INT8,)),
+        )
+        for model in (GENERATOR, DETECTOR)
+    ),
+    Defect("two weights collapsed into one", DETECTOR, "weights", damage=files.collapse_constants),
+)
+
+
+def make_defective(defects: Sequence[Defect], checkpoints: dict[str, Path], folder: Path) -> None:
+    """Convert and damage, one after the other in this process; files as `file_of` names them."""
+    for number, defect in enumerate(defects):
+
+        def name_file(_spec: ModelSpec, row: Precision, number: int = number) -> str:
+            return file_of(number, row.name)
+
+        convert_checkpoint(
+            checkpoints[defect.model],
+            f"{_MODELS}:{defect.spec}" if defect.spec else defect.model,
+            defect.precisions,
+            folder,
+            variant=defect.variant,
+            name_file=name_file,
+            isolated=False,
+        )
+        if defect.damage:
+            for precision in defect.precisions:
+                defect.damage(folder / file_of(number, precision))
+
+
+def file_of(number: int, precision: str) -> str:
+    """The name of the file with that defect."""
+    return f"defect_{number}_{precision}.tflite"
+
+
+def verify(file: Path, checkpoint: Path, model: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and document of `chunkport verify`, as a user gets them."""
+    from scripts.verify import command
+
+    spec = ["--spec", f"{_MODELS}:NEAREST_RESIZE"] if model == THUMBNAIL else []
+    arguments = [str(file), "--checkpoint", str(checkpoint), "--format", "json", "-q", *spec]
+    with contextlib.redirect_stdout(io.StringIO()) as written:
+        code = command.main(arguments, standalone_mode=False)
+    return int(code or 0), json.loads(written.getvalue())
+
+
+def find_defects(
+    defects: Sequence[Defect],
+    checkpoints: dict[str, Path],
+    folder: Path,
+    on_file: Callable[[], None] = lambda: None,
+) -> list[Finding]:
+    """Make every defective file and judge it."""
+    make_folder(folder)
+    checkpoints = {**checkpoints, THUMBNAIL: folder / "thumbnail.pth"}
+    run_isolated(_save_thumbnail, checkpoints[THUMBNAIL])
+    run_isolated(make_defective, defects, checkpoints, folder)
+    findings = []
+    for number, defect in enumerate(defects):
+        for precision in defect.precisions:
+            file = folder / file_of(number, precision)
+            code, document = verify(file, checkpoints[defect.model], defect.model)
+            (verdict,) = document["files"]
+            rows = tuple(row["name"] for row in verdict["checks"] if row["passed"] is False)
+            right = any(name == defect.row or name.startswith(defect.row) for name in rows)
+            findings.append(
+                Finding(defect.name, defect.model, precision, code == 1 and right, code, rows)
+            )
+            on_file()
+    return findings
+
+
+def _save_thumbnail(path: Path) -> None:
+    from benchmarks.defective_models import Thumbnail
+
+    torch.save(Thumbnail().state_dict(), path)
+
+
+@chunkport_command("seeded-defects")
+@click.argument("generator", type=CHECKPOINT)
+@click.argument("detector", type=CHECKPOINT)
+@click.option("--folder", type=click.Path(path_type=Path), default="defects", help="For the files.")
+def command(output: Output, generator: Path, detector: Path, folder: Path) -> int:
+    """Seed defects into files of GENERATOR and of the TinySeal in DETECTOR, and judge each."""
+    total = sum(len(defect.precisions) for defect in DEFECTS)
+    with output.progress("judging defective files", total=total) as advance:
+        findings = find_defects(
+            DEFECTS, {GENERATOR: generator, DETECTOR: detector}, folder, advance
+        )
+    output.table("findings", "seeded defects", _COLUMNS, [asdict(it) for it in findings])
+    missed = sum(not finding.caught for finding in findings)
+    output.fact("missed", missed, f"{missed} of {len(findings)} defective files passed.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    run(command)
