@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chunkport.errors import ChunkportError
 from verify.risks.audit import audit_file
 from verify.risks.findings import RiskAudit
 
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Audited:
-    """A file's risks on phone GPUs."""
+    """A file's risks on phone GPUs; without an audit it says why in `reason`."""
 
     label: str
-    audit: RiskAudit
+    audit: RiskAudit | None
+    reason: str | None = None
 
 
 def audit(
@@ -42,5 +44,9 @@ def audit(
     for candidate in candidates:
         on_step(f"risks of {candidate.label}")
         model = models[candidate.path]
-        found = audit_file(candidate.path, model=model, checkpoint=checkpoint, seed=seed)
-        yield Audited(candidate.label, found)
+        try:
+            found = audit_file(candidate.path, model=model, checkpoint=checkpoint, seed=seed)
+        except ChunkportError as error:
+            yield Audited(candidate.label, None, str(error))
+        else:
+            yield Audited(candidate.label, found)

@@ -133,7 +133,11 @@ class Made:
         return replace(
             self.report(*files, benchmark=BenchmarkDocument({"cpu": "Example"}, rows)),
             bits=(_bits(32), _bits(1024)),
-            audits=(_audited(files[0].label, sound=False), _audited(files[1].label, sound=True)),
+            audits=(
+                _audited(files[0].label, sound=False),
+                _audited(files[1].label, sound=True),
+                Audited("other", None, "lost"),
+            ),
             examined=(_examined(files[1].label), Examined("other", None, "it did not run")),
             insides=tuple(_inside(file.label) for file in files[:2]),
         )

@@ -117,7 +117,8 @@ def test_the_chain_says_whether_the_checkpoint_at_hand_is_the_one(made: "Made") 
 
 def test_risks_are_grouped_the_gravest_first_and_their_absence_is_told(made: "Made") -> None:
     page = made.parsed(made.full())
-    risky, sound = page.findall(".//section[@id='risks']/article")
+    risky, sound, lost = page.findall(".//section[@id='risks']/article")
+    assert made.text(lost) == "other Not looked for: lost"
     rows = [[made.text(cell) for cell in row] for row in risky.findall("div//tbody/tr")]
     assert [row[2:] for row in rows] == [
         ["✗ WRONG", "2", "199,013", "65,504"],
