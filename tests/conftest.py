@@ -253,12 +253,19 @@ def tinyseal_checkpoint(
 
 
 @pytest.fixture(scope="session")
-def tinyseal_tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained TinySeal of samples/, in int8; takes many seconds, so once for all."""
+def tinyseal_tflites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The trained TinySeal of samples/ by precision; takes many seconds, so once for all."""
     from convert.pipeline import convert_checkpoint
 
-    folder, sample = tmp_path_factory.mktemp("int8"), _ROOT / "samples/tinyseal/full_model.pth"
-    return convert_checkpoint(sample, "tinyseal", ["int8-dynamic"], folder).files[0].path
+    folder, sample = tmp_path_factory.mktemp("seal"), _ROOT / "samples/tinyseal/full_model.pth"
+    made = convert_checkpoint(sample, "tinyseal", ["fp32", "int8-dynamic"], folder)
+    return {file.precision: file.path for file in made.files}
+
+
+@pytest.fixture(scope="session")
+def tinyseal_tflite(tinyseal_tflites: dict[str, Path]) -> Path:
+    """Its int8 file."""
+    return tinyseal_tflites["int8-dynamic"]
 
 
 @pytest.fixture
