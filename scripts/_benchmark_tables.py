@@ -90,6 +90,11 @@ def show_measured(
             "or less; trust none of the times, and ratios with care; stop what else runs, and "
             "measure again"
         )
+    if benchmark.unsteady:
+        output.warn(
+            f"{', '.join(benchmark.unsteady)}: some rounds took over twice the time of others; "
+            "trust no figure of speed that it has a part in"
+        )
 
 
 def show_speeds(output: Output, benchmark: "Benchmark") -> None:

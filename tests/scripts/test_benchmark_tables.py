@@ -79,6 +79,8 @@ def test_what_is_missing_and_a_busy_machine_are_told(capsys: pytest.CaptureFixtu
     assert quiet == "Warning: ONNX Runtime: not installed\n"
     _, busy = shown(capsys, measured("a.tflite", rounds=(0.1, 0.1, 0.2, 0.3)))
     assert "the machine was busy: between rounds, the same work took " in busy
+    assert "some rounds took" not in shown(capsys, measured("a.tflite", rounds=(0.1, 0.12)))[1]
+    assert "PyTorch eager, a.tflite, plain int8-dynamic: some rounds took over twice" in busy
 
 
 @pytest.mark.integration

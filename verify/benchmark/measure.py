@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _NOISY = 0.15  # of the median, between rounds of one and the same work
+_UNSTEADY = 1.0  # likewise: a median out of such rounds says nothing
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,16 @@ class Benchmark:
     def noisy(self) -> bool:
         """Whether the machine was too busy for the times to be trusted."""
         return (self.noise or 0) > _NOISY
+
+    @property
+    def unsteady(self) -> list[str]:
+        """The contenders whose own rounds were so far apart that their ratios say nothing."""
+        found = [
+            row.form.contender.name
+            for row in self.rows
+            if row.times and (row.times.spread or 0) > _UNSTEADY
+        ]
+        return list(dict.fromkeys(found))
 
 
 def measure(
