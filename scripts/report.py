@@ -39,7 +39,7 @@ _FAILED = 1
     help="The page.",
 )
 @click.option("--samples", type=click.IntRange(min=1), default=32, help="How many inputs.")
-@click.option("--seed", type=int, default=0, help="Which inputs.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Which inputs.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
 @click.option("--force", is_flag=True, help="Replace a page that is already there.")
 def command(
