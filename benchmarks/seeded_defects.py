@@ -70,7 +70,6 @@ class Finding:
     model: str
     precision: str
     caught: bool
-    exit_code: int
     rows: tuple[str, ...]
 
 
@@ -82,9 +81,9 @@ DEFECTS = (
     Defect("zeros for output_padding", GENERATOR, "psnr_db", "ZERO_PADDING", variant="plain"),
     Defect("one picture for all latents", GENERATOR, "diversity", "ONE_IMAGE"),
     Defect("one picture for half of the latents", GENERATOR, "diversity", "TWO_IMAGES"),
-    Defect("red and blue swapped", DETECTOR, "bits", "BLUE_FIRST"),
+    Defect("red and blue swapped", DETECTOR, "relative_l2", "BLUE_FIRST"),
     Defect("input in another range", DETECTOR, "relative_l2", "NOT_NORMALISED"),
-    Defect("every bit given as the next", DETECTOR, "bits", "SHIFTED_BITS"),
+    Defect("every bit given as the next", DETECTOR, "marked_bits_flipped", "SHIFTED_BITS"),
     Defect("one layer's weights of an epoch before", DETECTOR, "weights", "DETECTOR_STALE_LAYER"),
     Defect(
         "a nearest resize by other pixels",
@@ -133,40 +132,44 @@ def file_of(number: int, precision: str) -> str:
     return f"defect_{number}_{precision}.tflite"
 
 
-def verify(file: Path, checkpoint: Path, model: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and document of `chunkport verify`, as a user gets them."""
+def verify(files: Sequence[Path], checkpoint: Path, model: str) -> dict[str, Any]:
+    """The document of `chunkport verify`, as a user gets it, of files that should all fail."""
     from scripts.verify import command
 
     spec = ["--spec", f"{_MODELS}:NEAREST_RESIZE"] if model == THUMBNAIL else []
-    arguments = [str(file), "--checkpoint", str(checkpoint), "--format", "json", "-q", *spec]
+    arguments = [*map(str, files), "--checkpoint", str(checkpoint), "--format", "json", *spec]
     with contextlib.redirect_stdout(io.StringIO()) as written:
-        code = command.main(arguments, standalone_mode=False)
-    return int(code or 0), json.loads(written.getvalue())
+        code = command.main([*arguments, "-q"], standalone_mode=False)
+    document: dict[str, Any] = json.loads(written.getvalue())
+    assert (code == 1) is any(not file["passed"] for file in document["files"])
+    return document
 
 
 def find_defects(
     defects: Sequence[Defect],
     checkpoints: dict[str, Path],
     folder: Path,
-    on_file: Callable[[], None] = lambda: None,
+    on_model: Callable[[], None] = lambda: None,
 ) -> list[Finding]:
-    """Make every defective file and judge it."""
+    """Make every defective file and judge it, those of one model together."""
     make_folder(folder)
     checkpoints = {**checkpoints, THUMBNAIL: folder / "thumbnail.pth"}
     run_isolated(_save_thumbnail, checkpoints[THUMBNAIL])
     run_isolated(make_defective, defects, checkpoints, folder)
     findings = []
-    for number, defect in enumerate(defects):
-        for precision in defect.precisions:
-            file = folder / file_of(number, precision)
-            code, document = verify(file, checkpoints[defect.model], defect.model)
-            (verdict,) = document["files"]
+    for model in dict.fromkeys(defect.model for defect in defects):
+        made = {
+            folder / file_of(number, precision): defect
+            for number, defect in enumerate(defects)
+            for precision in defect.precisions
+            if defect.model == model
+        }
+        for verdict in verify([*made], checkpoints[model], model)["files"]:
             rows = tuple(row["name"] for row in verdict["checks"] if row["passed"] is False)
-            right = any(name == defect.row or name.startswith(defect.row) for name in rows)
-            findings.append(
-                Finding(defect.name, defect.model, precision, code == 1 and right, code, rows)
-            )
-            on_file()
+            defect = made[Path(verdict["path"])]
+            caught = not verdict["passed"] and defect.row in rows
+            findings.append(Finding(defect.name, model, verdict["precision"], caught, rows))
+        on_model()
     return findings
 
 
@@ -182,7 +185,7 @@ def _save_thumbnail(path: Path) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), default="defects", help="For the files.")
 def command(output: Output, generator: Path, detector: Path, folder: Path) -> int:
     """Seed defects into files of GENERATOR and of the TinySeal in DETECTOR, and judge each."""
-    total = sum(len(defect.precisions) for defect in DEFECTS)
+    total = len({defect.model for defect in DEFECTS})
     with output.progress("judging defective files", total=total) as advance:
         findings = find_defects(
             DEFECTS, {GENERATOR: generator, DETECTOR: detector}, folder, advance

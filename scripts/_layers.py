@@ -57,7 +57,7 @@ def show_layers(
         answers: likewise, by file, its own; none of a file that did not run.
         threads: of the runtime.
     """
-    from verify.layers.diagnose import diagnose, worst_sample
+    from verify.layers.diagnose import diagnose, float_file_among, worst_sample
 
     for subject in subjects:
         kind = subject.model, subject.options
@@ -72,7 +72,7 @@ def show_layers(
                     checkpoint,
                     reference.inputs[number],
                     number=number,
-                    float_file=_float_file(subject, subjects),
+                    float_file=float_file_among(subjects, subject),
                     threads=threads,
                     run=given is not None,
                     on_step=partial(_tell, advance),
@@ -85,23 +85,6 @@ def show_layers(
 
 def _tell(advance: Callable[..., None], step: str) -> None:
     advance(1, note=step)
-
-
-def _float_file(subject: "Subject", subjects: "Sequence[Subject]") -> Path | None:
-    """The float32 file among those given that is of the same checkpoint, built the same way."""
-    if subject.card is None:
-        return None
-    for other in subjects:
-        if (
-            other.card is not None
-            and other.precision == "fp32"
-            and other.damage is None
-            and (other.model, other.options) == (subject.model, subject.options)
-            and other.card.variant == subject.card.variant
-            and other.card.checkpoint["sha256"] == subject.card.checkpoint["sha256"]
-        ):
-            return other.path
-    return None
 
 
 def _show(output: Output, found: "Diagnosis", checkpoint: Path) -> None:

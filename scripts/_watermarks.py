@@ -1,6 +1,6 @@
 """What the watermark commands share: their arguments, pictures as they read them, their tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,11 @@ rate_option = click.option(
     default=RATE,
     help="How often chance may match so many bits that a message counts as found.",
 )
+
+
+def drawn_scenes(count: int, seed: int, first: int = 0) -> "Iterator[Pixels]":
+    """Drawn pictures that no training has seen, from the one with that number on."""
+    return (unseen_scene(seed, number) for number in range(first, first + count))
 
 
 def share(value: float | None) -> str:

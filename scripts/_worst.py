@@ -54,7 +54,8 @@ class DrawnPictures:
         self, output: Output, folder: Path | None, references: "Collection[Reference]"
     ) -> None:
         """One sheet into the folder, if it was asked for, for each model; `worst` in the JSON."""
-        from verify.contact_sheet import Candidate, make_contact_sheet
+        from verify.report.candidate import Candidate
+        from verify.report.contact_sheet import make_contact_sheet
         from verify.sheet_picture import write_sheet
 
         if folder is None:
@@ -67,7 +68,7 @@ class DrawnPictures:
                 output.warn(f"no worst pictures of {spec.name}: none of its files drew any")
                 continue
             candidates = [
-                Candidate(it.path.name, it.precision, drawn.actual) for it, drawn in files
+                Candidate(it.path.name, it.precision, drawn.actual, it.path) for it, drawn in files
             ]
             sheet = make_contact_sheet(reference.judged_by(files[0][1]), candidates)
             target = _target(folder, spec, number)

@@ -14,7 +14,7 @@ from scripts._models import MODELS
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_command
 from scripts._output import Column, Output
 from scripts._verdicts import show_checks
-from scripts._watermarks import between, chosen_card, rate_option, share, unseen_scene
+from scripts._watermarks import between, chosen_card, drawn_scenes, rate_option, share
 
 if TYPE_CHECKING:
     from verify.attack_survival import MarkVisibility, Survival
@@ -137,13 +137,13 @@ def command(
     _warn_of_others(output, checkpoint, readers)
     threshold = matches_needed(readers[0].nbits, false_positive_rate)
     count = min(count, len(paths)) if paths else count
-    pictures = map(read_pixels, paths[:count]) if paths else _scenes(count, seed)
+    pictures = map(read_pixels, paths[:count]) if paths else drawn_scenes(count, seed)
     with output.progress("attacking", total=count) as advance:
         marked = _marked(checkpoint, pictures, message, readers[0].nbits, seed)
         survivals, seen = measure_survival(marked, readers, threshold, seed, advance)
     checks = survival_checks(survivals, least, most_loss)
     unmarked = [] if message else paths[:clean]
-    rest = _scenes(clean - len(unmarked), seed, first=count)
+    rest = drawn_scenes(clean - len(unmarked), seed, first=count)
     found: tuple[FalsePositives, ...] = ()
     if clean:
         with output.progress("reading clean pictures", total=clean) as advance:
@@ -196,11 +196,6 @@ def _warn_of_others(output: Output, checkpoint: Path, readers: "Sequence[Reader]
                 f"{name}: its card names another checkpoint than {checkpoint}; if that is not the "
                 "same detector taken out, the comparison says nothing"
             )
-
-
-def _scenes(count: int, seed: int, first: int = 0) -> "Iterator[Pixels]":
-    """Drawn pictures that no training has seen, from the one with that number on."""
-    return (unseen_scene(seed, number) for number in range(first, first + count))
 
 
 def _marked(

@@ -8,7 +8,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from chunkport.files import make_folder, replacing
-from verify.contact_sheet import Cell, ContactSheet, Picture
+from verify.report.contact_sheet import Cell, ContactSheet
+from verify.report.pictures import Picture
 
 _GAP = 8  # pixels between pictures
 _HEADING = 22  # one line above the columns

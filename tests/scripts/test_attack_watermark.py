@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.attack_watermark import _scenes
+from scripts._watermarks import drawn_scenes
 from train.picture_files import seed_of
 from train.scenes import render_scene
 from verify.attacks import ATTACKS
@@ -150,6 +150,6 @@ def test_what_cannot_be_asked_is_refused_in_a_line(
 
 def test_drawn_pictures_are_none_that_training_draws() -> None:
     trained_on = {render_scene(seed_of(0, number), 192).tobytes() for number in range(5)}
-    attacked = {pixels.tobytes() for pixels in _scenes(5, 0)}
+    attacked = {pixels.tobytes() for pixels in drawn_scenes(5, 0)}
     assert len(attacked) == 5
     assert not trained_on & attacked

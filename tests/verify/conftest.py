@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convert.tflite import write_flatbuffer
 from verify.attacks import Pixels
+from verify.benchmark_document import BenchmarkDocument, parse_benchmark
 from verify.marked_pictures import Bits, MarkedPicture, random_message
 from verify.message_readers import Reader
 from wrappers.spec import Message
@@ -150,3 +151,56 @@ def _named(name: bytes, index: int) -> Any:
 @pytest.fixture(scope="session")
 def hand_made() -> type[HandMade]:
     return HandMade
+
+
+def _contender(name: str, threads: int, latency: float, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "runtime": "litert",
+        "precision": "fp32",
+        "variant": "rewritten",
+        "num_threads": threads,
+        "size_bytes": 4_000_000,
+        "latency_p50_ms": latency,
+        "latency_p90_ms": 1.25 * latency,
+        **more,
+    }
+
+
+@pytest.fixture
+def second_document() -> BenchmarkDocument:
+    """A document of the second version: two contenders with one thread and with two."""
+    network = {"runtime": "pytorch", "variant": "network"}
+    rows = [
+        _contender("PyTorch", 1, 4.0, **network),
+        _contender("a.tflite", 1, 1.0, speed_vs_pytorch=4.0, share_of_sgemm=0.5),
+        _contender("PyTorch", 2, 2.0, **network),
+        _contender("a.tflite", 2, 0.5, speed_vs_pytorch=4.0, share_of_sgemm=0.25),
+    ]
+    form = _contender("a.tflite", 1, 0) | {
+        "anonymous_bytes": 3_000_000,
+        "file_backed_bytes": 1_000_000,
+        "cached_anonymous_bytes": 1_000_000,
+        "ops": 40,
+        "share_of_ops_on_xnnpack": 0.9999,
+        "ops_left": {"GATHER_ND": 2},
+    }
+    document = {
+        "command": "benchmark",
+        "schema_version": 2,
+        "machine": {"cpu": "Example"},
+        "num_threads": [1, 2],
+        "round_spread": 0.04,
+        "sgemm": [{"num_threads": 1, "gflop_per_s": 20.0}, {"num_threads": 2, "gflop_per_s": 40.0}],
+        "contenders": rows,
+        "forms": [_contender("PyTorch", 1, 0, **network), form],
+    }
+    return parse_benchmark(document, "here")
+
+
+@pytest.fixture
+def first_document() -> BenchmarkDocument:
+    """A document of the first version."""
+    rows = [_contender("a.tflite", 2, 1.0, peak_memory_bytes=5_000_000)]
+    document = {"command": "benchmark", "schema_version": 1, "num_threads": 2, "contenders": rows}
+    return parse_benchmark(document, "here")

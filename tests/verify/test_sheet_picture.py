@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from networks.gan import Generator
-from verify.contact_sheet import Candidate, ContactSheet, make_contact_sheet
 from verify.reference import Reference
+from verify.report.candidate import Candidate
+from verify.report.contact_sheet import ContactSheet, make_contact_sheet
 from verify.sheet_picture import write_sheet
 from wrappers.gan_generator import SPEC
 
@@ -22,7 +23,8 @@ def sheet(shapes: tuple[int, ...] = (1, 128, 128, 1)) -> ContactSheet:
     outputs: Any = [{"image": np.full(shapes, shade, np.float32)} for shade in SHADES]
     drawn = [*outputs[:2], {"image": np.full(shapes, 0.5, np.float32)}]
     reference = Reference(SPEC, contract, "0" * 64, inputs, outputs, seed=0)
-    return make_contact_sheet(reference, [Candidate("a.tflite", "fp16", drawn)], rows=3)
+    candidate = Candidate("a.tflite", "fp16", drawn, Path("a.tflite"))
+    return make_contact_sheet(reference, [candidate], rows=3)
 
 
 def shown(path: Path) -> np.ndarray[Any, Any]:

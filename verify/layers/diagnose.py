@@ -129,3 +129,20 @@ def worst_sample(expected: "Sequence[Arrays]", actual: "Sequence[Arrays]") -> in
 
     distances = [distance(*pair) for pair in zip(expected, actual, strict=True)]
     return distances.index(max(distances))
+
+
+def float_file_among(subjects: "Sequence[Subject]", subject: "Subject") -> Path | None:
+    """The float32 file of these that is of the same checkpoint as another, built the same way."""
+    if subject.card is None:
+        return None
+    for other in subjects:
+        if (
+            other.card is not None
+            and other.precision == "fp32"
+            and other.damage is None
+            and (other.model, other.options) == (subject.model, subject.options)
+            and other.card.variant == subject.card.variant
+            and other.card.checkpoint["sha256"] == subject.card.checkpoint["sha256"]
+        ):
+            return other.path
+    return None

@@ -2,6 +2,7 @@ import base64
 import io
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from networks.gan import Generator
-from verify.contact_sheet import Candidate, ContactSheet, Picture, make_contact_sheet
 from verify.reference import Reference
+from verify.report.candidate import Candidate
+from verify.report.contact_sheet import ContactSheet, make_contact_sheet
+from verify.report.pictures import Picture
 from wrappers.gan_generator import SPEC
 
 SAMPLES = 10
@@ -35,7 +38,7 @@ def shifted(reference: Reference, by: dict[int, float]) -> Candidate:
         image = item["image"].copy()
         image[0, 0, 0, 0] += by.get(sample, 0)
         outputs.append({"image": image})
-    return Candidate("shifted.tflite", "fp16", outputs)
+    return Candidate("shifted.tflite", "fp16", outputs, Path("shifted.tflite"))
 
 
 def pixels(picture: Picture) -> NDArray[np.uint8]:
@@ -108,7 +111,7 @@ def test_colour_pictures_with_channels_first_are_shown_in_colour(reference: Refe
     )
     red = np.stack([np.ones((4, 8)), -np.ones((4, 8)), -np.ones((4, 8))])[None].astype(np.float32)
     colourful = replace(reference, contract=contract, outputs=[{"image": red}])
-    sheet = make_contact_sheet(colourful, [Candidate("a", "fp32", [{"image": red}])])
+    sheet = make_contact_sheet(colourful, [Candidate("a", "fp32", [{"image": red}], Path("a"))])
     shape = (sheet.rows[0].reference.width, sheet.rows[0].reference.height)
     assert shape == (8, 4)
     assert pixels(sheet.rows[0].reference)[0, 0].tolist() == [255, 0, 0]
@@ -117,7 +120,7 @@ def test_colour_pictures_with_channels_first_are_shown_in_colour(reference: Refe
 def test_an_output_that_is_no_picture_is_named(reference: Reference) -> None:
     output = replace(reference.contract.outputs[0], name="bits", shape=(1, 256), layout="features")
     bits = replace(reference, contract=replace(reference.contract, outputs=(output,)))
-    sheet = make_contact_sheet(bits, [Candidate("a", "fp32", [])])
+    sheet = make_contact_sheet(bits, [Candidate("a", "fp32", [], Path("a"))])
     assert sheet.rows == ()
     assert "'bits' is no picture" in str(sheet.reason)
 

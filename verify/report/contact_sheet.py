@@ -4,8 +4,6 @@ Each picture has a difference map beside it: the absolute difference, amplified 
 one on the sheet just fits, from black (equal) to pale yellow.
 """
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,10 +13,11 @@ from numpy.typing import NDArray
 
 from verify.metrics import Values, psnr_db
 from verify.picture_outputs import as_pictures, is_picture
+from verify.report.candidate import Candidate
+from verify.report.pictures import Picture, drawn, png
 
 if TYPE_CHECKING:
     from verify.reference import Reference
-    from wrappers.spec import Arrays
 
 DEFAULT_ROWS = 6
 _POWERS_OF_TEN = 9
@@ -27,24 +26,6 @@ _COLOURS = np.array(
     [[8, 8, 18], [68, 24, 92], [158, 45, 94], [229, 98, 62], [252, 178, 86], [255, 247, 200]],
     dtype=np.float64,
 )
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A file's outputs, one per sample, and how the sheet names it."""
-
-    label: str
-    precision: str
-    outputs: "Sequence[Arrays]"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG as a data URI, at its true size in pixels."""
-
-    uri: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -128,7 +109,7 @@ def make_contact_sheet(
     for place, sample in enumerate(chosen):
         cells = tuple(
             Cell(
-                picture=_drawn(pictures[sample], lowest, span),
+                picture=drawn(pictures[sample], lowest, span),
                 difference=_heat(difference[place] * column.amplification / span),
                 psnr_db=float(psnr[file, sample]),
                 worst=bool(worst[file] == sample),
@@ -137,7 +118,7 @@ def make_contact_sheet(
                 zip(actual, differences, columns, strict=True)
             )
         )
-        laid_out.append(SheetRow(sample, _drawn(expected[sample], lowest, span), cells))
+        laid_out.append(SheetRow(sample, drawn(expected[sample], lowest, span), cells))
     return replace(sheet, columns=columns, rows=tuple(laid_out))
 
 
@@ -162,25 +143,9 @@ def _amplification(difference: Values, span: float) -> int:
     return max([step for step in steps if largest * step <= span], default=1)
 
 
-def _drawn(values: Values, lowest: float, span: float) -> Picture:
-    """A picture (H, W, 1 or 3) as it would be shown; what is not finite comes out black."""
-    scaled = np.nan_to_num((values - lowest) * (255 / span), nan=0, posinf=255, neginf=0)
-    pixels = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return _png(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-
-
 def _heat(difference: Values) -> Picture:
     """Differences (H, W, C) in [0, 1] in colours, the largest of the channels counting."""
     largest = np.nan_to_num(difference.max(axis=-1), nan=1, posinf=1).clip(0, 1)
     places = np.linspace(0, 1, len(_COLOURS))
     channels = [np.interp(largest, places, _COLOURS[:, channel]) for channel in range(3)]
-    return _png(np.rint(np.stack(channels, axis=-1)).astype(np.uint8))
-
-
-def _png(pixels: NDArray[np.uint8]) -> Picture:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
-    text = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Picture(f"data:image/png;base64,{text}", pixels.shape[1], pixels.shape[0])
+    return png(np.rint(np.stack(channels, axis=-1)).astype(np.uint8))
