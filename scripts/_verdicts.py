@@ -38,6 +38,8 @@ def show_verdicts(output: Output, verdicts: "Sequence[Verdict]") -> None:
     for verdict in verdicts:
         result = "PASS" if verdict.passed else "FAIL"
         samples = f"{verdict.samples} samples, seed {verdict.seed}"
+        if verdict.latency_p50_ms is not None:
+            samples += f", median run {number(verdict.latency_p50_ms)} ms"
         _show_rows(
             output, f"{result}  {verdict.path}  {verdict.precision}, {samples}", verdict.checks
         )

@@ -3,14 +3,35 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chunkport.errors import UsageError
 from scripts._output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from verify.reference import Reference
     from verify.subject import Subject
     from verify.trials import Drawn
+    from wrappers.spec import ModelSpec
+
+
+def refuse_sheets(folder: Path, subjects: "Sequence[Subject]") -> None:
+    """Refuse to replace sheets before the long work, not after it.
+
+    Raises:
+        UsageError: one is there already.
+    """
+    from wrappers.registry import find_spec
+
+    kinds = dict.fromkeys((subject.model, subject.options) for subject in subjects)
+    for number, kind in enumerate(kinds):
+        target = _target(folder, find_spec(*kind), number)
+        if target.exists():
+            raise UsageError(f"{target}: already there; add --force to replace")
+
+
+def _target(folder: Path, spec: "ModelSpec", number: int) -> Path:
+    return folder / f"{spec.file_stem}_worst{f'_{number}' if number else ''}.png"
 
 
 class DrawnPictures:
@@ -50,7 +71,7 @@ class DrawnPictures:
                 Candidate(it.path.name, it.precision, drawn.actual, it.path) for it, drawn in files
             ]
             sheet = make_contact_sheet(reference.judged_by(files[0][1]), candidates)
-            target = folder / f"{spec.file_stem}_worst{f'_{number}' if number else ''}.png"
+            target = _target(folder, spec, number)
             write_sheet(sheet, target)
             written.append(str(target))
         said = f"Worst pictures: {', '.join(written)}" if written else None

@@ -45,7 +45,7 @@ _PARTS = (
 @click.option("--model", metavar="NAME", help=f"Of files without a card: {MODELS}.")
 @spec_option
 @click.option("--samples", type=click.IntRange(min=1), default=4, help="How many inputs.")
-@click.option("--seed", type=int, default=0, help="Which inputs.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Which inputs.")
 @click.option(
     "--delegate/--no-delegate",
     default=True,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @card_option
 @click.option("--samples", type=click.IntRange(min=1), default=4, help="How many inputs prove it.")
-@click.option("--seed", type=int, default=0, help="Which inputs.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Which inputs.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of ONNX Runtime.")
 @click.option("--force", is_flag=True, help="Replace a file that is already there.")
 def command(

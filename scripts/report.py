@@ -45,7 +45,7 @@ _FAILED = 1
     help="The page.",
 )
 @click.option("--samples", type=click.IntRange(min=1), default=32, help="How many inputs.")
-@click.option("--seed", type=int, default=0, help="Which inputs.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Which inputs.")
 @click.option("--samples-dir", type=FOLDER, help="Pictures of your own, judged along with these.")
 @click.option(
     "--show-marked",

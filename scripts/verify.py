@@ -17,7 +17,7 @@ from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_
 from scripts._output import Output
 from scripts._runtimes import run_in_runtimes, runtime_option
 from scripts._verdicts import show_messages, show_verdicts
-from scripts._worst import DrawnPictures
+from scripts._worst import DrawnPictures, refuse_sheets
 
 if TYPE_CHECKING:
     from verify.reference import Reference
@@ -59,7 +59,7 @@ def _read_samples(
     callback=_read_samples,
     help="How many inputs; a folder is taken as --samples-dir.",
 )
-@click.option("--seed", type=int, default=0, help="Which inputs.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Which inputs.")
 @click.option("--samples-dir", type=FOLDER, help="Pictures of your own, judged along with these.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
 @click.option(
@@ -95,7 +95,7 @@ def _read_samples(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the verdict as JSON, as for --baseline.",
 )
-@click.option("--force", is_flag=True, help="Replace an --output that is already there.")
+@click.option("--force", is_flag=True, help="Replace what is already there.")
 @click.option("--per-layer", is_flag=True, help="Find the layer in which a file departs first.")
 @click.option("--worst", type=FOLDER, help="Where to draw a generator's worst pictures.")
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
@@ -143,6 +143,8 @@ def command(
     earlier = read_baseline(baseline) if baseline else None
     named = named_model(model, spec)
     subjects = [identify(path, named, precision, damaged_too=True) for path in files]
+    if worst is not None and not force:
+        refuse_sheets(worst, subjects)
     choices = _trial_choices(attacks, marked, message)
     by_hand = _limits_by_hand(subjects, choices, limits)
     verdicts: list[Verdict] = []

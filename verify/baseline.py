@@ -22,6 +22,7 @@ _VALUE_SLACK = 0.1
 _SIZE_SLACK = 0.01
 _SIZE = "bytes of the file; 1% more than the baseline's is allowed"
 _LATENCY = "median milliseconds of a run; the baseline's times --baseline-latency is allowed"
+_VALUE = "as the row without 'baseline_'; a tenth of the way to its limit is allowed"
 _MATCH = "the baseline holds this file: its model, precision, variant and options"
 
 
@@ -32,14 +33,18 @@ class Earlier:
     Attributes:
         identity: model, precision, variant and options.
         values: of its rows by name; None where one was infinite or could not be measured.
+        limited: the names of the rows that were held to a limit.
         asked: the number of samples and their seed.
+        asked_sha256: of these, the pictures and the marks; None where an older chunkport wrote it.
     """
 
     identity: Identity
     size_bytes: int
     latency_p50_ms: float | None
     values: Mapping[str, float | None]
+    limited: frozenset[str]
     asked: tuple[int, int]
+    asked_sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def read_baseline(path: Path) -> Baseline:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
-    except ValueError as error:  # of the JSON and of the UTF-8 alike
+    except (ValueError, RecursionError) as error:  # of the JSON and of the UTF-8 alike
         raise BadInputError(f"{path}: not JSON ({error}); {_REMEDY}") from error
     if not isinstance(document, dict) or document.get("command") != _COMMAND:
         raise BadInputError(f"{path}: 'command' is not '{_COMMAND}'; {_REMEDY}")
@@ -99,16 +104,19 @@ def _file(item: Any, place: str) -> Earlier:
 
     def read(key: str, *kinds: type) -> Any:
         value = item.get(key)
-        if not isinstance(value, kinds) or isinstance(value, bool):
+        possible = isinstance(value, kinds) and not isinstance(value, bool)
+        if not possible or (isinstance(value, int) and not _is_number(value)):
             raise BadInputError(f"{place}.{key} is {value!r}, which cannot be; {_REMEDY}")
         return value
 
-    values = {}
+    values, limited = {}, set()
     for number, row in enumerate(read("checks", list)):
         name, value = (row.get("name"), row.get("value")) if isinstance(row, dict) else (None, None)
         if not isinstance(name, str) or not (value is None or _is_number(value)):
             raise BadInputError(f"{place}.checks[{number}] is no row of a verdict; {_REMEDY}")
         values[name] = value
+        if _is_number(row.get("limit")):
+            limited.add(name)
     options = json.dumps(read("options", dict), sort_keys=True)
     variant, latency = read("variant", str, type(None)), item.get("latency_p50_ms")
     if not (latency is None or (_is_number(latency) and latency > 0)):
@@ -118,12 +126,19 @@ def _file(item: Any, place: str) -> Earlier:
         size_bytes=read("size_bytes", int),
         latency_p50_ms=latency,
         values=values,
+        limited=frozenset(limited),
         asked=(read("samples", int), read("seed", int)),
+        asked_sha256=digest if isinstance(digest := item.get("asked_sha256"), str) else None,
     )
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def latency_bounds(
@@ -167,6 +182,8 @@ def regression_checks(
     for check in verdict.checks:
         if check.limit is not None:
             yield _value(verdict, earlier, check)
+        elif check.value is None and check.name in earlier.limited:
+            yield _left_out(check.name, _VALUE, "the row without 'baseline_' has no value now")
 
 
 def _latency(
@@ -188,19 +205,21 @@ def _value(verdict: Verdict, earlier: Earlier, check: Check) -> Check:
     assert check.limit is not None
     assert check.sense is not None
     assert check.value is not None
-    meaning = "as the row without 'baseline_'; a tenth of the way to its limit is allowed"
     if earlier.asked != (verdict.samples, verdict.seed):
         samples, seed = earlier.asked
         reason = f"the baseline is of other inputs ({samples} samples, seed {seed})"
-        return _left_out(check.name, meaning, reason)
+        return _left_out(check.name, _VALUE, reason)
+    if earlier.asked_sha256 not in (None, verdict.asked_sha256):
+        reason = "the baseline is of other pictures, attacks or marks"
+        return _left_out(check.name, _VALUE, reason)
     if check.name not in earlier.values:
-        return _left_out(check.name, meaning, "the baseline has no such row")
+        return _left_out(check.name, _VALUE, "the baseline has no such row")
     before = earlier.values[check.name]
     if before is None:
-        return _left_out(check.name, meaning, "the baseline's value was not finite")
+        return _left_out(check.name, _VALUE, "the baseline's value was not finite")
     slack = _VALUE_SLACK * abs(check.limit - before)
     bound = before + slack if check.sense == "at_most" else before - slack
-    return _compared(Limit(check.name, bound, check.sense), meaning, check.value, before)
+    return _compared(Limit(check.name, bound, check.sense), _VALUE, check.value, before)
 
 
 def _compared(limit: Limit, meaning: str, now: float, before: float) -> Check:

@@ -67,6 +67,7 @@ def judge(
         ),
         variant=subject.card.variant if subject.card else None,
         options=subject.options.to_json(),
+        asked_sha256=reference.asked_sha256,
     )
 
 
@@ -118,7 +119,7 @@ def _checks(
     yield _step("runs", None)
     on_outputs(outputs)
     yield _step("range", _range_fault(outputs, reference.spec))
-    same = all(np.array_equal(outputs[0][name], again[name]) for name in again)
+    same = all(np.array_equal(outputs[0][name], again[name], equal_nan=True) for name in again)
     yield _step("repeats", None if same else "two runs on one input differ")
     yield from _measured(reference, limits, outputs)
     for trial in reference.trials:

@@ -41,6 +41,8 @@ def measure_latencies(
     Raises:
         ValueError, RuntimeError: the runtime refuses a file.
     """
+    if not samples:
+        return {}
     sessions = {path: LiteRtSession(path, threads) for path in samples}
     runs: dict[Path, Callable[[], object]] = {
         path: session.prepared(samples[path]) for path, session in sessions.items()

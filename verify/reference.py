@@ -1,5 +1,7 @@
 """What a .tflite is compared with: the network on the original weights, run on samples."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chunkport.errors import UsageError
+from chunkport.files import sha256_of
 from convert.card import Card, identify_checkpoint
 from verify.trials import (
     Drawn,
@@ -41,6 +44,8 @@ class Reference:
         seed: of the seeded samples.
         pictures: the files that the last inputs come from.
         trials: the model's trials, the network's side done; none where none were asked for.
+        asked_sha256: of what was asked: the samples, the pictures and the trials' choices; None
+            without a network.
         build_wrapper: makes the module whose weights the file must hold; None without a network.
     """
 
@@ -52,6 +57,7 @@ class Reference:
     seed: int
     pictures: tuple[Path, ...] = ()
     trials: tuple[PreparedTrial, ...] = ()
+    asked_sha256: str | None = None
     build_wrapper: "Callable[[], nn.Module] | None" = None
 
     def name_of(self, place: int) -> str:
@@ -103,8 +109,23 @@ def compute_reference(
         prepared = prepare_trials(setting)
     return Reference(
         *(spec, contract, digest, inputs, outputs, seed, tuple(pictures), prepared),
+        asked_sha256=_asked(samples, seed, pictures, trials),
         build_wrapper=partial(_mended_wrapper, spec, checkpoint),
     )
+
+
+def _asked(samples: int, seed: int, pictures: Sequence[Path], choices: TrialChoices | None) -> str:
+    """The SHA-256 of what decides every input: equal where values may be compared."""
+    choices = choices or TrialChoices()
+    asked = {
+        "samples": samples,
+        "seed": seed,
+        "pictures": [sha256_of(path) for path in pictures],
+        "attacks": sorted(choices.attacks),
+        "marked": [sha256_of(path) for path in choices.marked],
+        "message": choices.message,
+    }
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def _mended_wrapper(spec: ModelSpec, checkpoint: Path) -> "nn.Module":

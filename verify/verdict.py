@@ -75,6 +75,7 @@ class Verdict:
         variant: "rewritten" or "plain", as its card says; None without a card.
         options: how the model was built, as its card says.
         latency_p50_ms: the median of its runs; None where it was not measured.
+        asked_sha256: of what it was asked, as `Reference` has it.
     """
 
     path: Path
@@ -88,6 +89,7 @@ class Verdict:
     variant: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     latency_p50_ms: float | None = None
+    asked_sha256: str | None = None
 
     @property
     def passed(self) -> bool:

@@ -64,8 +64,9 @@ def _spec_from_file(place: str) -> ModelSpec:
     sys.modules[module.__name__] = module  # where dataclasses in it look for their module
     try:
         loader_spec.loader.exec_module(module)
-    except (SyntaxError, ImportError) as error:
-        raise UsageError(f"--spec {place}: {path} cannot be imported: {error}") from error
+    except Exception as error:  # whatever the user's own code raises
+        told = f"{type(error).__name__}: {error}"
+        raise UsageError(f"--spec {place}: {path} cannot be imported: {told}") from error
     if not hasattr(module, attribute):
         raise UsageError(f"--spec {place}: {path} defines no '{attribute}'")
     return _checked(getattr(module, attribute), place)

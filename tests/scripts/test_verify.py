@@ -1,6 +1,7 @@
 """`chunkport verify`, as a user runs it: verdicts, exit codes, and files that are not sound."""
 
 import json
+import re
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -231,12 +232,15 @@ def test_a_verdict_is_the_baseline_of_the_next(
     verify: Run, generator_tflites: dict[str, Path], tmp_path: Path
 ) -> None:
     earlier, path = tmp_path / "verdict.json", generator_tflites["fp32"]
-    assert verify(path, "--output", earlier, "--latency").returncode == 0
+    first = verify(path, "--output", earlier, "--latency")
+    assert first.returncode == 0
+    assert re.search(rf"{path.name}  fp32, .*, median run [0-9.e-]+ ms\n", first.stdout)
     document = json.loads(earlier.read_text(), parse_constant=pytest.fail)
     assert document["files"][0]["latency_p50_ms"] > 0
     refused = verify(path, "--output", earlier)
     assert refused.returncode == 2
     assert "already there; add --force" in refused.stderr
+    assert verify(path, "--seed", -1).returncode == 2
 
     same = verify(path, "--baseline", earlier, "--format", "json")
     assert same.returncode == 0, same.stderr

@@ -29,6 +29,9 @@ def test_the_worst_pictures_of_all_files_are_drawn_on_one_sheet(
     with Image.open(tmp_path / document["worst"][0]) as sheet:
         assert sheet.width > 5 * 128  # PyTorch's, and each file's with its difference
         assert sheet.height > 6 * 128
+    again = run_chunkport(*judged, "--worst", "new/worst")
+    assert again.returncode == 2
+    assert "gan_generator_128_worst.png: already there; add --force" in again.stderr
 
 
 def test_a_file_that_cannot_run_is_left_out(

@@ -11,7 +11,7 @@ import pytest
 from chunkport.errors import BadInputError
 from chunkport.json_values import without_infinities
 from verify.baseline import latency_bounds, read_baseline, regression_checks, with_regressions
-from verify.verdict import Check, Figure, Verdict, measured
+from verify.verdict import Check, Figure, Verdict, measured, skipped
 from wrappers.spec import at_least, at_most
 
 LIMITS = {"error": at_most("error", 0.5), "psnr_db": at_least("psnr_db", 40)}
@@ -117,6 +117,11 @@ def test_what_cannot_be_compared_is_a_row_with_its_reason(
     seeded = compare(replace(bare, seed=7), bare)
     assert reason(error, seeded) == "the baseline is of other inputs (2 samples, seed 7)"
     assert reason(error, compare(verdict_with(), bare)) == "the baseline has no such row"
+    other_attacks = compare(replace(bare, asked_sha256="ab"), replace(bare, asked_sha256="cd"))
+    assert reason(error, other_attacks) == "the baseline is of other pictures, attacks or marks"
+    assert compare(bare, replace(bare, asked_sha256="cd"))[error].passed  # of an older chunkport
+    lost = replace(bare, checks=(skipped("error", "words", "no pictures"),))
+    assert reason(error, compare(bare, lost)) == "the row without 'baseline_' has no value now"
     equal = compare(verdict_with(psnr_db=float("inf")), verdict_with(psnr_db=70))
     assert reason("baseline_psnr_db", equal) == "the baseline's value was not finite"
 
@@ -159,6 +164,7 @@ def test_two_files_of_one_kind_cannot_be_told_apart(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("{", "not JSON"),
+        pytest.param("[" * 100_000, "not JSON", id="nested"),
         ("[]", "'command' is not 'verify'"),
         ('{"command": "benchmark", "schema_version": 1}', "'command' is not 'verify'"),
         ('{"command": "verify", "schema_version": 2}', "'schema_version' is 2, expected 1"),
@@ -181,6 +187,8 @@ def test_what_is_no_verdict_is_refused(tmp_path: Path, content: str, message: st
     [
         ("size_bytes", "big"),
         ("size_bytes", True),
+        pytest.param("size_bytes", 10**400, id="size_bytes-beyond-floats"),
+        pytest.param("checks", [{"name": "error", "value": 10**400}], id="value-beyond-floats"),
         ("model", None),
         ("checks", {}),
         ("checks", [{"name": 3}]),

@@ -25,6 +25,11 @@ def verdict_of(path: Path, *, runs: bool) -> Verdict:
     )
 
 
+def test_nothing_is_timed_where_no_file_runs() -> None:
+    verdict = verdict_of(Path("broken.tflite"), runs=False)
+    assert with_latencies([verdict], [{}], 1, {verdict.path: 1.0}) == [verdict]
+
+
 @pytest.mark.integration
 def test_files_that_run_are_timed_and_slow_ones_more_than_once(
     generator_tflites: dict[str, Path], monkeypatch: pytest.MonkeyPatch

@@ -63,7 +63,7 @@ def test_what_is_no_spec_is_refused(own_file: Path) -> None:
         find_spec(f"{own_file}:NUMBER")
 
 
-@pytest.mark.parametrize("text", ["def broken(:", "import a_module_that_is_not_there"])
+@pytest.mark.parametrize("text", ["def broken(:", "import a_module_that_is_not_there", "1 / 0"])
 def test_a_file_that_cannot_be_imported_is_a_mistake_of_its_author(
     own_file: Path, text: str
 ) -> None:
