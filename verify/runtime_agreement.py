@@ -63,16 +63,17 @@ def choose_runtimes(names: Sequence[str]) -> tuple[Runtime, ...]:
     """LiteRT, which the others are compared with, and the ones named; `all` names every one.
 
     Raises:
-        UsageError: there is no such runtime.
+        UsageError: there is no such runtime, or a variable that names a program names none.
         MissingDependencyError: one that is named is not here; of `all` it shows in its row.
     """
     if not names:
         return ()
     named = [find_runtime(name) for name in names if name != ALL]
-    for row in named:
-        if (lack := row.missing()) is not None:
+    chosen = tuple(row for row in RUNTIMES if ALL in names or row in named or row.name == LITERT)
+    for row in chosen:  # before the long work, not after it
+        if (lack := row.missing()) is not None and row in named:
             raise MissingDependencyError(f"--runtime {row.name}: {lack}")
-    return tuple(row for row in RUNTIMES if ALL in names or row in named or row.name == LITERT)
+    return chosen
 
 
 def compare_runtimes(

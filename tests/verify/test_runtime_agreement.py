@@ -158,7 +158,10 @@ def test_what_could_not_run_is_a_row_with_its_reason(
 ) -> None:
     monkeypatch.setattr("verify.runtimes.node.find_node", lambda: None)
     (row,) = compare(generator_tflites["fp32"], generator_checkpoint, (find_runtime("node"),))
-    assert (row.agrees, row.reason) == (None, "Node is not on the PATH; install Node 20 or newer")
+    assert (row.agrees, row.reason) == (
+        None,
+        "there is no Node 20 or newer on the PATH; install one",
+    )
     subject = identify(generator_tflites["fp32"])
     reference = compute_reference(subject.model, generator_checkpoint, samples=1, seed=0)
     (row,) = compare_runtimes(subject, reference, None, (find_runtime("litert"),), threads=1)
@@ -171,7 +174,26 @@ def test_litert_is_beside_the_runtimes_that_are_named(monkeypatch: pytest.Monkey
     names = [row.name for row in choose_runtimes(("litert-builtin", "litert-builtin"))]
     assert names == ["litert", "litert-builtin"]
     assert choose_runtimes(("all",)) == RUNTIMES
-    with pytest.raises(MissingDependencyError, match="--runtime node: Node is not on the PATH"):
+    with pytest.raises(MissingDependencyError, match="--runtime node: there is no Node 20"):
         choose_runtimes(("all", "node"))
     with pytest.raises(UsageError, match="unknown runtime 'tensorflo'"):
         choose_runtimes(("tensorflo",))
+
+
+def test_a_variable_that_names_no_program_is_told_before_the_long_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CHUNKPORT_CHROMIUM", str(tmp_path))
+    with pytest.raises(UsageError, match="CHUNKPORT_CHROMIUM"):
+        choose_runtimes(("all",))
+
+
+def test_a_tensorflow_that_cannot_be_imported_lacks_something(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('libcuda.so: no such file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    said = find_runtime("tensorflow").missing()
+    assert said is not None
+    assert "libcuda.so" in said

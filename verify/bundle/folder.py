@@ -94,7 +94,8 @@ def write_bundle(
     refuse_to_overwrite(target, force=force)
     make_folder(target.parent)
     session = _opened(request.subject.path)
-    with _staged(target) as staged:
+    place = target.resolve()  # a link to a bundle stays one
+    with _staged(place) as staged:
         document, contract = _fill(request, session, staged, on_sample)
         no_page = litert_js.fault_of(request.subject, contract) if request.page else _LEFT_OUT
         version = None
@@ -106,7 +107,7 @@ def write_bundle(
         size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
         bundle = Bundle(target, rows, size, version, no_page)
         if bundle.passed:
-            _put_in_place(staged, target)
+            _put_in_place(staged, place)
     return bundle
 
 

@@ -16,7 +16,7 @@ _LENGTH = struct.Struct("<I")
 def missing() -> str | None:
     """What it lacks here and how to get it; None where it can run."""
     if find_node() is None:
-        return "Node is not on the PATH; install Node 20 or newer"
+        return "there is no Node 20 or newer on the PATH; install one"
     return None if find_litert_js() else MISSING_LITERT_JS
 
 

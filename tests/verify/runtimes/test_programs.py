@@ -50,8 +50,30 @@ def test_programs_are_found_on_the_path(tmp_path: Path, name: str) -> None:
     made = make_program(tmp_path / "bin" / name)
     assert find_chromium() == made
     assert find_node() is None
-    assert find_node() != make_program(tmp_path / "bin" / "node")
-    assert find_node() == tmp_path / "bin" / "node"
+
+
+@pytest.mark.parametrize("version", ["v20.0.0", "v101.2.3"])
+def test_node_is_found_on_the_path(tmp_path: Path, version: str) -> None:
+    node = make_program(tmp_path / "bin" / "node", f"#!/bin/sh\necho {version}\n")
+    assert find_node() == node
+
+
+@pytest.mark.parametrize("says", ["echo v12.22.9", "echo v19.9.0", "echo hello", "exit 1"])
+def test_a_node_that_is_old_or_broken_is_none(tmp_path: Path, says: str) -> None:
+    make_program(tmp_path / "bin" / "node", f"#!/bin/sh\n{says}\n")
+    assert find_node() is None
+
+
+def test_a_chromium_that_cannot_run_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = make_program(tmp_path / "bin" / "chromium-browser", "#!/bin/sh\nexit 10\n")
+    assert find_chromium() is None
+    unpacked = make_program(tmp_path / "project" / "node_modules" / ".chromium" / "chromium")
+    assert find_chromium() == unpacked
+    monkeypatch.setenv("CHUNKPORT_CHROMIUM", str(stub))
+    with pytest.raises(UsageError, match=r"chromium-browser: does not run"):
+        find_chromium()
 
 
 def test_the_chromium_that_npm_unpacked_comes_after_an_installed_one(tmp_path: Path) -> None:
