@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chunkport.errors import UsageError
 from scripts._models import MODELS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, TFLITE, chunkport_command
 from scripts._output import Column, Output, number
@@ -99,11 +100,17 @@ def command(
 
 
 def _suggest(output: Output, path: Path, checkpoint: Path | None, spec: str | None) -> None:
-    """The conversion for GPUs, where the file is none of it yet."""
+    """The conversion for GPUs, where the model has one and the file is none of it yet."""
     from convert.card import read_card
+    from wrappers.registry import find_spec
+    from wrappers.spec import BuildOptions
 
     card = read_card(path)
     if card is None or card.options.get("target"):
+        return
+    try:
+        find_spec(spec or card.model, BuildOptions(target="gpu"))
+    except UsageError:  # it has no rewrites for GPUs, or is not registered
         return
     source = shlex.quote(str(checkpoint)) if checkpoint else "CHECKPOINT"
     model = spec_again(spec) or f" --model {card.model}"

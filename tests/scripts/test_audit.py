@@ -26,6 +26,15 @@ def test_a_file_that_gpus_compute_rightly_passes(
     assert "not asked for" in ended.stdout
 
 
+def test_an_int8_file_is_held_to_what_int8_may_lose_and_nothing_that_does_not_exist_is_suggested(
+    run_here: Run, generator_tflites: dict[str, Path]
+) -> None:
+    """Rounding to float16 moves its 8-bit activations by whole steps, which int8's limits allow."""
+    ended = run_here("audit", generator_tflites["int8-dynamic"], "--no-delegate")
+    assert ended.returncode == 0, ended.stdout
+    assert "--target gpu" not in ended.stdout
+
+
 def test_strict_wants_every_part(run_here: Run, generator_tflites: dict[str, Path]) -> None:
     ended = run_here("audit", generator_tflites["fp32"], "--no-delegate", "--strict")
     assert ended.returncode == 3

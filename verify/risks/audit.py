@@ -132,7 +132,7 @@ def _subject(
         words = f"{samples} samples of '{spec.name}', seed {seed}"
         if checkpoint is None:
             expected = [run.run(item) for item in inputs]
-            return _Subject(words, inputs, expected, spec, contract, "fp16")
+            return _Subject(words, inputs, expected, spec, contract, _precision(card))
     except (*_FAULTS, TypeError, KeyError) as error:
         raise BadInputError(f"{path}: does not run on the CPU: {first_line(error)}") from error
     reference = compute_reference(name, checkpoint, samples, seed, options=options)
