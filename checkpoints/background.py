@@ -74,8 +74,14 @@ class BackgroundSaver:
         Raises:
             Exception: whatever the save raised.
         """
-        atexit.unregister(self.close)
+        self._finish(announcement=None)
+
+    def _finish(self, announcement: str | None) -> None:
+        """Close; a Ctrl+C counts from the announcement on, for that is what it answers."""
         try:
+            atexit.unregister(self.close)
+            if announcement is not None and not self._idle.is_set():
+                self._announce(announcement)
             self.wait()
         except KeyboardInterrupt:
             self._abandoned.set()
@@ -94,10 +100,8 @@ class BackgroundSaver:
         if error is None:
             self.close()
             return
-        if not self._idle.is_set():
-            self._announce("Finishing the save under way; Ctrl+C abandons it.")
         try:
-            self.close()
+            self._finish("Finishing the save under way; Ctrl+C abandons it.")
         except Exception as failure:  # noqa: BLE001 - the error that ends the run is the one to see
             self._announce(f"Warning: the last save failed: {failure}")
 
