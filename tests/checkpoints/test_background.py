@@ -95,25 +95,27 @@ def void(_value: object) -> None:
     """Forget it."""
 
 
-# Saves 1, then starts to save 2 in the background, as slowly as a slow disk would.
-SLOW_SAVE = """
+# Saves 1, then starts to save 2 in the background, on a disk that writes nothing until the folder
+# holds a file `go` or the save is abandoned.
+HELD_SAVE = """
 import sys, time
 from pathlib import Path
 import torch
 from checkpoints import save_model_chunked
 from checkpoints.background import BackgroundSaver
-from checkpoints.checked_file import CheckedFile
+from checkpoints.checked_file import ABANDONED, CheckedFile
 
 path, ending = Path(sys.argv[1]), sys.argv[2]
 quiet = lambda _message: None
 save_model_chunked({"mark": 1, "w": torch.zeros(500_000)}, path, 0.25, announce=quiet)
 write = CheckedFile.write
 
-def slow_write(self, data):
-    time.sleep(0.02)
+def held_write(self, data):
+    while not ((path.parent / "go").exists() or ABANDONED.get().is_set()):
+        time.sleep(0.02)
     return write(self, data)
 
-CheckedFile.write = slow_write
+CheckedFile.write = held_write
 saver = BackgroundSaver(lambda message: print(message, flush=True))
 new = {"mark": 2, "w": torch.ones(500_000)}
 
@@ -132,7 +134,7 @@ else:
 
 def start(path: Path, ending: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", SLOW_SAVE, str(path), ending],
+        [sys.executable, "-c", HELD_SAVE, str(path), ending],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -150,6 +152,7 @@ def mark_of(path: Path) -> int:
 @pytest.mark.integration
 def test_a_program_that_ends_finishes_its_save(tmp_path: Path) -> None:
     with start(tmp_path / "m.pth", "exit") as child:
+        (tmp_path / "go").touch()
         assert child.wait() == 0
     assert mark_of(tmp_path / "m.pth") == 2
 
@@ -166,6 +169,8 @@ def test_ctrl_c_finishes_the_save_and_a_second_one_abandons_it(tmp_path: Path) -
             assert child.stdout.readline() == "Finishing the save under way; Ctrl+C abandons it.\n"
             if presses == 2:
                 child.send_signal(signal.SIGINT)
+            else:
+                (path.parent / "go").touch()
             said = child.stderr.read()
             assert child.wait() == -signal.SIGINT, said
         assert said.rstrip().endswith("KeyboardInterrupt")
