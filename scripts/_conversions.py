@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scripts._coverage import ops_in_integers, show_leftovers
 from scripts._output import Column, Output, megabytes, number, ratio
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ _COLUMNS = (
     Column("precision", "precision"),
     Column("size_bytes", "size", megabytes, right=True),
     Column("ratio_to_weights", "of the weights", ratio, right=True),
+    Column("in_integers", "in integers", right=True),
     Column("seconds", "seconds", number, right=True),
 )
 
@@ -32,12 +34,15 @@ def show_conversion(output: Output, model: str, checkpoint: Path, conversion: "C
                 "precision": file.precision,
                 "size_bytes": file.size_bytes,
                 "ratio_to_weights": file.size_bytes / weight_bytes,
+                "in_integers": ops_in_integers(file.coverage),
                 "seconds": round(file.seconds, 2),
                 "sha256": file.sha256,
+                "coverage": None if file.coverage is None else file.coverage.to_json(),
             }
             for file in conversion.files
         ],
     )
+    show_leftovers(output, [(file.precision, file.coverage) for file in conversion.files])
     audit = conversion.float_result.audit
     if audit is None:
         output.note("The weights were not audited: a plain conversion folds them by itself.")
