@@ -98,10 +98,7 @@ def convert_checkpoint(
     call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
-    names = [*precisions, *(["mixed"] if recipe else [])]
-    wanted = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
-    if not wanted:
-        raise UsageError("no precision asked for; add --precision fp32, for one")
+    wanted = chosen_rows(precisions, recipe)
     if require_full:
         refuse_float_alone(row.recipe for row in wanted)
     stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
@@ -109,7 +106,7 @@ def convert_checkpoint(
         row: output_folder / (name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite")
         for row in wanted
     }
-    _refuse_overwriting(targets.values(), force=force)
+    refuse_overwriting(targets.values(), force=force)
     list_files(checkpoint)  # a missing one is told before anything is begun
     make_folder(output_folder)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
@@ -144,6 +141,19 @@ def convert_checkpoint(
         for row, path in targets.items()
     )
     return Conversion(files, identity["sha256"], result)
+
+
+def chosen_rows(precisions: Sequence[str], recipe: Recipe | None) -> list[Precision]:
+    """The rows of these precisions, each once, and of "mixed" where a recipe is given for it.
+
+    Raises:
+        UsageError: there is no such precision, none was asked for, or "mixed" has no recipe.
+    """
+    names = [*precisions, *(["mixed"] if recipe else [])]
+    rows = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
+    if not rows:
+        raise UsageError("no precision asked for; add --precision int8, for one")
+    return rows
 
 
 def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
@@ -192,7 +202,8 @@ def _scratch_file(converted: Path, row: Precision) -> Path:
     return converted.with_name(f"{row.name}.tflite")
 
 
-def _refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:
+def refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:
+    """Raises UsageError where one of the files is there, and nobody said to replace it."""
     existing = [str(path) for path in targets if path.exists()]
     if existing and not force:
         raise UsageError(f"{', '.join(existing)}: already there; add --force to replace")

@@ -7,7 +7,9 @@ from scripts._coverage import ops_in_integers, show_leftovers
 from scripts._output import Column, Output, megabytes, number, ratio
 
 if TYPE_CHECKING:
-    from convert.pipeline import Conversion
+    from collections.abc import Sequence
+
+    from convert.pipeline import Conversion, ConvertedFile
 
 _COLUMNS = (
     Column("path", "file"),
@@ -23,10 +25,27 @@ def show_conversion(output: Output, model: str, checkpoint: Path, conversion: "C
     """The files as a table, and what was found out on the way to them."""
     for line in conversion.float_result.mended:
         output.warn(f"mended before conversion: {line}")
-    weight_bytes = conversion.float_result.weight_bytes
+    title = f"{model} from {checkpoint}"
+    show_files(output, title, conversion.files, conversion.float_result.weight_bytes)
+    audit = conversion.float_result.audit
+    if audit is None:
+        output.note("The weights were not audited: a plain conversion folds them by itself.")
+    else:
+        sentence = f"All {audit.tensors} weights are in the float32 file, bit for bit."
+        output.fact("weights_audited", audit.tensors, sentence)
+        for name in audit.unaudited:
+            output.warn(f"{name}: of a normalisation, combined with others, so not audited")
+    output.fact("conversion_seconds", round(conversion.float_result.seconds, 2))
+    output.fact("checkpoint_sha256", conversion.checkpoint_sha256)
+
+
+def show_files(
+    output: Output, title: str, files: "Sequence[ConvertedFile]", weight_bytes: int
+) -> None:
+    """The files as a table, and what became of their ops."""
     output.table(
         "files",
-        f"{model} from {checkpoint}",
+        title,
         _COLUMNS,
         [
             {
@@ -39,17 +58,7 @@ def show_conversion(output: Output, model: str, checkpoint: Path, conversion: "C
                 "sha256": file.sha256,
                 "coverage": None if file.coverage is None else file.coverage.to_json(),
             }
-            for file in conversion.files
+            for file in files
         ],
     )
-    show_leftovers(output, [(file.precision, file.coverage) for file in conversion.files])
-    audit = conversion.float_result.audit
-    if audit is None:
-        output.note("The weights were not audited: a plain conversion folds them by itself.")
-    else:
-        sentence = f"All {audit.tensors} weights are in the float32 file, bit for bit."
-        output.fact("weights_audited", audit.tensors, sentence)
-        for name in audit.unaudited:
-            output.warn(f"{name}: of a normalisation, combined with others, so not audited")
-    output.fact("conversion_seconds", round(conversion.float_result.seconds, 2))
-    output.fact("checkpoint_sha256", conversion.checkpoint_sha256)
+    show_leftovers(output, [(file.precision, file.coverage) for file in files])
