@@ -46,7 +46,8 @@ def derive(
     if card is None:
         quantized.replace(target)
     else:
-        stamp(quantized, target, replace(card, coverage=coverage.summary()))
+        told = coverage.summary() if recipe.in_integers else {}
+        stamp(quantized, target, replace(card, coverage=told))
         quantized.unlink()
     return coverage
 

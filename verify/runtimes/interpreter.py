@@ -21,7 +21,9 @@ class InterpreterSession:
         self._interpreter.allocate_tensors()
         self.init_ms = (time.perf_counter() - started) * 1e3
         names = self._interpreter.get_signature_list()
-        signature = self._interpreter.get_signature_runner(next(iter(names)) if names else None)
+        signature = _Unsigned(self._interpreter)
+        if names:
+            signature = self._interpreter.get_signature_runner(next(iter(names)))
         self._inputs = {
             name: (detail["index"], tuple(int(n) for n in detail["shape"]))
             for name, detail in signature.get_input_details().items()
@@ -65,3 +67,18 @@ class InterpreterSession:
         return {
             name: self._interpreter.get_tensor(index) for name, (index, _) in self._outputs.items()
         }
+
+
+class _Unsigned:
+    """The inputs and outputs of a file without a signature, by the names of their tensors."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self._interpreter = interpreter
+
+    def get_input_details(self) -> dict[str, Any]:
+        """As a signature has them."""
+        return {detail["name"]: detail for detail in self._interpreter.get_input_details()}
+
+    def get_output_details(self) -> dict[str, Any]:
+        """As a signature has them."""
+        return {detail["name"]: detail for detail in self._interpreter.get_output_details()}
