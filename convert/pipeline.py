@@ -12,16 +12,21 @@ from typing import Any
 from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
+from convert.calibration import find_ranges
+from convert.calibration_record import record_calibration
+from convert.calibration_samples import CalibrationChoice
 from convert.card import Card, identify_checkpoint, stamp, tool_versions, write_with_card
 from convert.constant_folding import fold_constants
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
+from convert.integer_io import contract_as_stored
 from convert.isolation import run_isolated
-from convert.precision import Precision, find_precision
+from convert.precision import Precision, find_precision, wholly_integer
 from convert.quantize import quantize
+from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
 from convert.tflite import read_flatbuffer
 from wrappers.registry import find_spec
-from wrappers.spec import BuildOptions, ModelSpec
+from wrappers.spec import BuildOptions, Contract, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,15 @@ class ConvertedFile:
 
 @dataclass(frozen=True)
 class Conversion:
-    """The files made from a checkpoint, and what is known about the float32 one beneath them."""
+    """The files made from a checkpoint, and what is known about the float32 one beneath them.
+
+    `ranges` are those of its activations, where a precision needed them.
+    """
 
     files: tuple[ConvertedFile, ...]
     checkpoint_sha256: str
     float_result: FloatResult
+    ranges: Ranges | None = None
 
 
 def convert_checkpoint(
@@ -59,6 +68,9 @@ def convert_checkpoint(
     output_folder: Path,
     *,
     recipe: Recipe | None = None,
+    calibration: CalibrationChoice | None = None,
+    save_ranges: Path | None = None,
+    integer_io: bool = False,
     options: BuildOptions | None = None,
     variant: Variant = "rewritten",
     name_file: Callable[[ModelSpec, Precision], str] | None = None,
@@ -75,6 +87,10 @@ def convert_checkpoint(
         precisions: names from the precision table; repeats are made once.
         output_folder: made if need be.
         recipe: for the precision "mixed", which is made too where one is given.
+        calibration: what ranges are measured on, for precisions that need them; None has the
+            model's spec draw samples.
+        save_ranges: a file to keep the ranges in.
+        integer_io: make precisions with ranges wholly of integers, inputs and outputs too.
         options: how the model is built, where its own way is not wanted.
         variant: "plain" leaves our rewrites out, for comparison.
         name_file: the name of each file; None names what it holds and its precision.
@@ -85,23 +101,34 @@ def convert_checkpoint(
         on_step: told the name of each step as it begins.
 
     Raises:
-        UsageError: unknown model or precision, a file exists, the folder is not writable.
-        BadInputError: the checkpoint is damaged or of another model.
+        UsageError: unknown model or precision, a file exists, the folder is not writable, or
+            something is asked of calibration that no precision needs.
+        BadInputError: the checkpoint is damaged or of another model, or what it is calibrated on
+            cannot be used.
         ConversionError: a tool refused or wrote something wrong.
     """
     call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
     names = [*precisions, *(["mixed"] if recipe else [])]
-    wanted = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
+    wanted = [
+        _wholly_integer(row) if integer_io else row
+        for row in (_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names)))
+    ]
     if not wanted:
         raise UsageError("no precision asked for; add --precision fp32, for one")
+    if (calibration or save_ranges or integer_io) and not any(map(_calibrated, wanted)):
+        raise UsageError(
+            "none of the precisions has ranges to measure; add --precision int8-static, or leave "
+            "the flags of calibration and --integer-io out"
+        )
     stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
     targets = {
         row: output_folder / (name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite")
         for row in wanted
     }
-    _refuse_overwriting(targets.values(), force=force)
+    kept = [save_ranges] if save_ranges else []
+    _refuse_overwriting([*targets.values(), *kept], force=force)
     list_files(checkpoint)  # a missing one is told before anything is begun
     make_folder(output_folder)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
@@ -127,15 +154,18 @@ def convert_checkpoint(
             )
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
-        seconds = call(_make_precisions, converted, cards)
+        choice = calibration or CalibrationChoice()
+        seconds, ranges = call(_make_precisions, converted, cards, model, options, choice)
         for row, target in targets.items():
             _scratch_file(converted, row).replace(target)
     sync_folder(output_folder)
+    if save_ranges and ranges:
+        write_ranges(ranges, save_ranges, force=force)
     files = tuple(
         ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), seconds[row.name])
         for row, path in targets.items()
     )
-    return Conversion(files, identity["sha256"], result)
+    return Conversion(files, identity["sha256"], result, ranges)
 
 
 def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
@@ -151,12 +181,31 @@ def _called_here(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def _make_precisions(converted: Path, cards: dict[Precision, Card]) -> dict[str, float]:
+def _calibrated(row: Precision) -> bool:
+    return row.recipe is not None and row.recipe.calibrated
+
+
+def _wholly_integer(row: Precision) -> Precision:
+    """The row for NPUs, where it has ranges; what its files are called tells."""
+    if row.recipe is None or not row.recipe.calibrated:
+        return row
+    return replace(row, recipe=wholly_integer(row.recipe), suffix=f"{row.suffix}_integer_io")
+
+
+def _make_precisions(
+    converted: Path,
+    cards: dict[Precision, Card],
+    model: str,
+    options: BuildOptions,
+    choice: CalibrationChoice,
+) -> tuple[dict[str, float], Ranges | None]:
     """Make each precision beside the converted file; the seconds that each took, by name.
 
-    Float32 comes first, wanted or not: the others are made from it.
+    Float32 comes first, wanted or not: the others are made from it, and the ranges of its
+    activations are measured on it, once for all.
     """
     seconds = {}
+    ranges: Ranges | None = None
     float_model = _scratch_file(converted, find_precision("fp32"))
     for row, card in cards.items():
         started = time.perf_counter()
@@ -165,12 +214,31 @@ def _make_precisions(converted: Path, cards: dict[Precision, Card]) -> dict[str,
             _finish(converted, target, card)
             converted.unlink()
         else:
+            if row.recipe.calibrated and ranges is None:
+                contract = Contract.from_json(card.contract)
+                ranges = find_ranges(float_model, choice, find_spec(model, options), contract)
             quantized = target.with_suffix(".quantized")
-            quantize(float_model, row.recipe, quantized)
-            stamp(quantized, target, card)
+            quantize(float_model, row.recipe, quantized, ranges)
+            stamp(quantized, target, _told(card, row.recipe, ranges, float_model, quantized))
             quantized.unlink()
         seconds[row.name] = time.perf_counter() - started
-    return seconds
+    return seconds, ranges
+
+
+def _told(
+    card: Card, recipe: Recipe, ranges: Ranges | None, float_model: Path, quantized: Path
+) -> Card:
+    """The card with what calibration found, and what goes in and out of the finished file."""
+    if ranges is None or not recipe.calibrated:
+        return card
+    contract = Contract.from_json(card.contract)
+    if recipe.integer_io:
+        contract = contract_as_stored(contract, read_flatbuffer(quantized))
+    return replace(
+        card,
+        contract=contract.to_json(),
+        calibration=record_calibration(ranges, read_flatbuffer(float_model)),
+    )
 
 
 def _finish(converted: Path, target: Path, card: Card) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scripts._calibration import show_calibration
 from scripts._output import Column, Output, megabytes, number, ratio
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def show_conversion(output: Output, model: str, checkpoint: Path, conversion: "C
             for file in conversion.files
         ],
     )
+    show_calibration(output, conversion.ranges)
     audit = conversion.float_result.audit
     if audit is None:
         output.note("The weights were not audited: a plain conversion folds them by itself.")

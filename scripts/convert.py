@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from scripts._build_options import build_options, chosen_options
+from scripts._calibration import calibration_options, chosen_calibration
 from scripts._conversions import show_conversion
 from scripts._models import PRECISIONS, chosen_model, model_option, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
@@ -26,6 +27,7 @@ from scripts._output import Output
     help=f"What to make; may be repeated: {PRECISIONS}.",
 )
 @click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where the files go.")
+@calibration_options
 @build_options
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
 @click.option("--plain", is_flag=True, help="Without our rewrites, to compare against.")
@@ -38,6 +40,12 @@ def command(
     output_dir: Path,
     force: bool,
     plain: bool,
+    calibration_dir: Path | None,
+    calibration_samples: int | None,
+    calibration_seed: int | None,
+    ranges: Path | None,
+    save_ranges: Path | None,
+    integer_io: bool,
     **build: Any,
 ) -> None:
     """Convert CHECKPOINT, in chunks or not, to .tflite files.
@@ -49,12 +57,16 @@ def command(
 
     name = chosen_model(model, spec)
     options = chosen_options(**build)
+    calibration = chosen_calibration(calibration_dir, calibration_samples, calibration_seed, ranges)
     with output.progress("converting") as advance:
         conversion = convert_checkpoint(
             checkpoint,
             name,
             precisions,
             output_dir,
+            calibration=calibration,
+            save_ranges=save_ranges,
+            integer_io=integer_io,
             options=options,
             variant="plain" if plain else "rewritten",
             force=force,
