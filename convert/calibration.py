@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError, ConversionError, MissingDependencyError
 from convert.calibration_samples import CalibrationChoice, Samples, find_samples
+from convert.card import read_card
 from convert.ranges import Ranges, TensorRange, check_fit, graph_sha256, read_ranges
 from convert.tflite import dtype_of, read_flatbuffer
+from wrappers.registry import find_spec
+from wrappers.spec import BuildOptions, Contract
 
 if TYPE_CHECKING:
-    from wrappers.spec import Arrays, Contract, ModelSpec
+    from wrappers.spec import Arrays
 
 Values = NDArray[np.float32]
 _KEPT = 32768  # values of a tensor, over all samples, for its percentiles
@@ -23,14 +26,13 @@ _OUTSIDE = 0.1  # percent on either side
 _HALVINGS = 32
 
 
-def find_ranges(
-    float_model: Path,
-    choice: CalibrationChoice,
-    spec: "ModelSpec | None" = None,
-    contract: "Contract | None" = None,
-    on_sample: Callable[[], None] = lambda: None,
-) -> Ranges:
+def find_ranges(float_model: Path, choice: CalibrationChoice, model: str | None = None) -> Ranges:
     """The ranges that a choice asks for: those of a file, or measured now.
+
+    Args:
+        float_model: a float32 .tflite, with a card if `model` is to draw samples.
+        choice: the user's.
+        model: registered name or FILE.py:NAME of its spec; None for a file of unknown origin.
 
     Raises:
         UsageError: the folder holds nothing fit, or there is neither folder nor spec.
@@ -41,8 +43,13 @@ def find_ranges(
         ranges = read_ranges(choice.ranges)
         check_fit(ranges, float_model, choice.ranges)
         return ranges
-    samples = find_samples(choice, input_shapes(read_flatbuffer(float_model)), spec, contract)
-    return measure_ranges(float_model, samples, on_sample)
+    shapes = input_shapes(read_flatbuffer(float_model))
+    card = read_card(float_model)
+    if model is None or card is None:
+        return measure_ranges(float_model, find_samples(choice, shapes))
+    spec = find_spec(model, BuildOptions.from_json(card.options))
+    contract = Contract.from_json(card.contract)
+    return measure_ranges(float_model, find_samples(choice, shapes, spec, contract))
 
 
 def input_shapes(model: Any) -> dict[str, tuple[int, ...]]:
@@ -53,9 +60,7 @@ def input_shapes(model: Any) -> dict[str, tuple[int, ...]]:
     }
 
 
-def measure_ranges(
-    float_model: Path, samples: Samples, on_sample: Callable[[], None] = lambda: None
-) -> Ranges:
+def measure_ranges(float_model: Path, samples: Samples) -> Ranges:
     """Run the file on the samples, one at a time, with every activation kept until it is read.
 
     ai-edge-quantizer's own calibration keeps a moving average and no percentiles.
@@ -85,7 +90,6 @@ def measure_ranges(
             pools[name].append(
                 values[rng.integers(0, values.size, kept)] if values.size > kept else values
             )
-        on_sample()
     return Ranges(
         graph_sha256=graph_sha256(model),
         source=samples.source,

@@ -32,12 +32,14 @@ class CalibrationChoice:
         samples: how many; None takes all of a folder, or draws `DRAWN`.
         seed: of what is drawn.
         ranges: a file of ranges to use in place of samples.
+        save: a file to keep the ranges in.
     """
 
     folder: Path | None = None
     samples: int | None = None
     seed: int = SEED
     ranges: Path | None = None
+    save: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Card:
         recipe: of the precision, as `Recipe.to_json` gives it; empty for float32.
         calibration: what its ranges were measured on, and those of its layers, as
             `record_calibration` gives them; empty where none were needed.
+        coverage: what came of it, as `Coverage.summary` gives it; empty for float32.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Card:
     options: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
+    coverage: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The card as plain JSON values."""

@@ -13,20 +13,19 @@ from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
 from convert.calibration import find_ranges
-from convert.calibration_record import record_calibration
 from convert.calibration_samples import CalibrationChoice
-from convert.card import Card, identify_checkpoint, stamp, tool_versions, write_with_card
+from convert.card import Card, identify_checkpoint, tool_versions, write_with_card
 from convert.constant_folding import fold_constants
+from convert.coverage import Coverage
+from convert.derivation import derive, refuse_float_alone, refuse_idle_calibration
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
-from convert.integer_io import contract_as_stored
 from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision, wholly_integer
-from convert.quantize import quantize
 from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
 from convert.tflite import read_flatbuffer
 from wrappers.registry import find_spec
-from wrappers.spec import BuildOptions, Contract, ModelSpec
+from wrappers.spec import BuildOptions, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class ConvertedFile:
         size_bytes: its size.
         sha256: of its bytes.
         seconds: what it took to make from the float32 model.
+        coverage: what became of its ops; None for the float32 file, which is as it was converted.
     """
 
     path: Path
@@ -46,6 +46,7 @@ class ConvertedFile:
     size_bytes: int
     sha256: str
     seconds: float
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def convert_checkpoint(
     output_folder: Path,
     *,
     recipe: Recipe | None = None,
+    require_full: bool = False,
     calibration: CalibrationChoice | None = None,
-    save_ranges: Path | None = None,
     integer_io: bool = False,
     options: BuildOptions | None = None,
     variant: Variant = "rewritten",
@@ -87,10 +88,10 @@ def convert_checkpoint(
         precisions: names from the precision table; repeats are made once.
         output_folder: made if need be.
         recipe: for the precision "mixed", which is made too where one is given.
+        require_full: refuse integer files that leave in float what their recipe is for.
         calibration: what ranges are measured on, for precisions that need them; None has the
             model's spec draw samples.
-        save_ranges: a file to keep the ranges in.
-        integer_io: make precisions with ranges wholly of integers, inputs and outputs too.
+        integer_io: precisions with ranges are made of integers throughout, inputs and outputs too.
         options: how the model is built, where its own way is not wanted.
         variant: "plain" leaves our rewrites out, for comparison.
         name_file: the name of each file; None names what it holds and its precision.
@@ -102,33 +103,27 @@ def convert_checkpoint(
 
     Raises:
         UsageError: unknown model or precision, a file exists, the folder is not writable, or
-            something is asked of calibration that no precision needs.
-        BadInputError: the checkpoint is damaged or of another model, or what it is calibrated on
-            cannot be used.
-        ConversionError: a tool refused or wrote something wrong.
+            calibration is asked for where nothing needs it.
+        BadInputError: the checkpoint is damaged or of another model, or what it is to be
+            calibrated on cannot be used.
+        ConversionError: a tool refused or wrote something wrong, or left something in float where
+            nothing may be.
     """
     call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
-    names = [*precisions, *(["mixed"] if recipe else [])]
-    wanted = [
-        _wholly_integer(row) if integer_io else row
-        for row in (_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names)))
-    ]
-    if not wanted:
-        raise UsageError("no precision asked for; add --precision fp32, for one")
-    if (calibration or save_ranges or integer_io) and not any(map(_calibrated, wanted)):
-        raise UsageError(
-            "none of the precisions has ranges to measure; add --precision int8-static, or leave "
-            "the flags of calibration and --integer-io out"
-        )
+    wanted = chosen_rows(precisions, recipe, integer_io=integer_io)
+    if require_full:
+        refuse_float_alone(row.recipe for row in wanted)
+    if calibration or integer_io:
+        refuse_idle_calibration(row.recipe for row in wanted)
+    choice = calibration or CalibrationChoice()
     stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
     targets = {
         row: output_folder / (name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite")
         for row in wanted
     }
-    kept = [save_ranges] if save_ranges else []
-    _refuse_overwriting([*targets.values(), *kept], force=force)
+    refuse_overwriting([*targets.values(), *filter(None, [choice.save])], force=force)
     list_files(checkpoint)  # a missing one is told before anything is begun
     make_folder(output_folder)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
@@ -154,18 +149,42 @@ def convert_checkpoint(
             )
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
-        choice = calibration or CalibrationChoice()
-        seconds, ranges = call(_make_precisions, converted, cards, model, options, choice)
+        calibrate = partial(find_ranges, choice=choice, model=model)
+        make = partial(_make_precisions, calibrate=calibrate, require_full=require_full)
+        made, ranges = call(make, converted, cards)
         for row, target in targets.items():
             _scratch_file(converted, row).replace(target)
     sync_folder(output_folder)
-    if save_ranges and ranges:
-        write_ranges(ranges, save_ranges, force=force)
+    if choice.save and ranges:
+        write_ranges(ranges, choice.save, force=force)
     files = tuple(
-        ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), seconds[row.name])
+        ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), *made[row.name])
         for row, path in targets.items()
     )
     return Conversion(files, identity["sha256"], result, ranges)
+
+
+def chosen_rows(
+    precisions: Sequence[str], recipe: Recipe | None, *, integer_io: bool = False
+) -> list[Precision]:
+    """The rows of these precisions, each once, and of "mixed" where a recipe is given for it.
+
+    With `integer_io` those with ranges are integer throughout, and their files' names say so.
+
+    Raises:
+        UsageError: there is no such precision, none was asked for, or "mixed" has no recipe.
+    """
+    names = [*precisions, *(["mixed"] if recipe else [])]
+    rows = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
+    if not rows:
+        raise UsageError("no precision asked for; add --precision int8, for one")
+    return [_wholly_integer(row) if integer_io else row for row in rows]
+
+
+def _wholly_integer(row: Precision) -> Precision:
+    if row.recipe is None or not row.recipe.calibrated:
+        return row
+    return replace(row, recipe=wholly_integer(row.recipe), suffix=f"{row.suffix}_integer_io")
 
 
 def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
@@ -173,7 +192,7 @@ def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
     if row.name != "mixed":
         return row
     if recipe is None:
-        raise UsageError("precision 'mixed' has no recipe of its own; give one")
+        raise UsageError("precision 'mixed' has no recipe of its own; give one with --recipe")
     return replace(row, recipe=recipe)
 
 
@@ -181,64 +200,34 @@ def _called_here(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def _calibrated(row: Precision) -> bool:
-    return row.recipe is not None and row.recipe.calibrated
-
-
-def _wholly_integer(row: Precision) -> Precision:
-    """The row for NPUs, where it has ranges; what its files are called tells."""
-    if row.recipe is None or not row.recipe.calibrated:
-        return row
-    return replace(row, recipe=wholly_integer(row.recipe), suffix=f"{row.suffix}_integer_io")
-
-
 def _make_precisions(
     converted: Path,
     cards: dict[Precision, Card],
-    model: str,
-    options: BuildOptions,
-    choice: CalibrationChoice,
-) -> tuple[dict[str, float], Ranges | None]:
-    """Make each precision beside the converted file; the seconds that each took, by name.
+    *,
+    calibrate: Callable[[Path], Ranges],
+    require_full: bool,
+) -> tuple[dict[str, tuple[float, Coverage | None]], Ranges | None]:
+    """Make each precision beside the converted file; by name, the seconds and the ops of each.
 
     Float32 comes first, wanted or not: the others are made from it, and the ranges of its
     activations are measured on it, once for all.
     """
-    seconds = {}
+    made = {}
     ranges: Ranges | None = None
     float_model = _scratch_file(converted, find_precision("fp32"))
     for row, card in cards.items():
         started = time.perf_counter()
-        target = _scratch_file(converted, row)
+        target, coverage = _scratch_file(converted, row), None
         if row.recipe is None:
             _finish(converted, target, card)
             converted.unlink()
         else:
             if row.recipe.calibrated and ranges is None:
-                contract = Contract.from_json(card.contract)
-                ranges = find_ranges(float_model, choice, find_spec(model, options), contract)
-            quantized = target.with_suffix(".quantized")
-            quantize(float_model, row.recipe, quantized, ranges)
-            stamp(quantized, target, _told(card, row.recipe, ranges, float_model, quantized))
-            quantized.unlink()
-        seconds[row.name] = time.perf_counter() - started
-    return seconds, ranges
-
-
-def _told(
-    card: Card, recipe: Recipe, ranges: Ranges | None, float_model: Path, quantized: Path
-) -> Card:
-    """The card with what calibration found, and what goes in and out of the finished file."""
-    if ranges is None or not recipe.calibrated:
-        return card
-    contract = Contract.from_json(card.contract)
-    if recipe.integer_io:
-        contract = contract_as_stored(contract, read_flatbuffer(quantized))
-    return replace(
-        card,
-        contract=contract.to_json(),
-        calibration=record_calibration(ranges, read_flatbuffer(float_model)),
-    )
+                ranges = calibrate(float_model)
+            given = (float_model, row.name, row.recipe, target, card)
+            coverage = derive(*given, ranges=ranges, require_full=require_full)
+        made[row.name] = time.perf_counter() - started, coverage
+    return made, ranges
 
 
 def _finish(converted: Path, target: Path, card: Card) -> None:
@@ -252,7 +241,8 @@ def _scratch_file(converted: Path, row: Precision) -> Path:
     return converted.with_name(f"{row.name}.tflite")
 
 
-def _refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:
+def refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:
+    """Raises UsageError where one of the files is there, and nobody said to replace it."""
     existing = [str(path) for path in targets if path.exists()]
     if existing and not force:
         raise UsageError(f"{', '.join(existing)}: already there; add --force to replace")

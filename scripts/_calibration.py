@@ -11,10 +11,13 @@ from scripts._options import FOLDER
 from scripts._output import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from convert.calibration_samples import CalibrationChoice
     from convert.ranges import Ranges
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_NAMES = ("calibration_dir", "calibration_samples", "calibration_seed", "ranges", "save_ranges")
 _OPTIONS = (
     click.option(
         "--calibration-dir",
@@ -40,36 +43,33 @@ _OPTIONS = (
 
 
 def calibration_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the flags; `chosen_calibration` makes one value of those on samples."""
+    """Give a command the flags; `chosen_calibration` makes one value of all but --integer-io."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
 def chosen_calibration(
-    calibration_dir: Path | None,
-    calibration_samples: int | None,
-    calibration_seed: int | None,
-    ranges: Path | None,
-) -> "CalibrationChoice | None":
-    """The flags as one value; None where none was given.
+    flags: "Mapping[str, Any]",
+) -> "tuple[CalibrationChoice | None, dict[str, Any]]":
+    """The flags on samples as one value, None where none was given, and the command's others.
 
     Raises:
         UsageError: two of them contradict each other.
     """
-    given = (calibration_dir, calibration_samples, calibration_seed)
-    if ranges and any(value is not None for value in given):
+    own, others = (
+        {k: v for k, v in flags.items() if (k in _NAMES) is ours} for ours in (True, False)
+    )
+    folder, count, seed, ranges, save = (own[name] for name in _NAMES)
+    if ranges and any(value is not None for value in (folder, count, seed, save)):
         raise UsageError("--ranges measures nothing; leave out the other flags of calibration")
-    if calibration_dir and calibration_seed is not None:
-        raise UsageError(
-            "--calibration-seed is of drawn samples; leave it or --calibration-dir out"
-        )
-    if not ranges and all(value is None for value in given):
-        return None
+    if folder and seed is not None:
+        raise UsageError("--calibration-seed is of drawn samples: not with --calibration-dir")
+    if all(value is None for value in own.values()):
+        return None, others
     from convert.calibration_samples import SEED, CalibrationChoice
 
-    seed = SEED if calibration_seed is None else calibration_seed
-    return CalibrationChoice(calibration_dir, calibration_samples, seed, ranges)
+    return CalibrationChoice(folder, count, SEED if seed is None else seed, ranges, save), others
 
 
 def show_calibration(output: Output, ranges: "Ranges | None") -> None:
