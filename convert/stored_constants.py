@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.tflite import dtype_of
+from convert.int4 import unpack_int4
+from convert.stored_scales import Scales, scales_of
+from convert.tflite import dtype_of, is_packed
 
+_PACKED_BITS = 4
 _HALF_STEP = 0.501  # rounding, and the rounding of the scale
 _OF_VALUE = 1e-6  # what computing with a scale in float32 may be off by
 
@@ -19,29 +22,45 @@ class StoredConstant:
     """A constant's numbers in the order in which they lie.
 
     Attributes:
-        raw: (N,) as stored: fractions, or integers that stand for some.
-        scale: (C,) what a stored 1 is worth in each channel; None for fractions.
-        zero_point: (C,) what a 0 is stored as.
-        run: so many numbers belong to one channel before the next one's begin.
+        data: where they are, a map of the file: of four bits two to a byte, else one by one.
+        size: how many there are.
+        bits: of each.
+        scales: what integers stand for; None for fractions.
     """
 
-    raw: NDArray[Any]
-    scale: NDArray[np.float32] | None = None
-    zero_point: NDArray[np.float32] | None = None
-    run: int = 1
+    data: NDArray[Any]
+    size: int
+    bits: int
+    scales: Scales | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers, unpacked."""
+        return np.dtype(np.int8) if self.packed else self.data.dtype
+
+    @property
+    def packed(self) -> bool:
+        """Whether two of them share a byte."""
+        return self.bits == _PACKED_BITS
+
+    def numbers(self, first: int, count: int) -> NDArray[Any]:
+        """(count,) of them, as stored, from the one at `first` on."""
+        if self.packed:
+            return unpack_int4(self.data, first, count)
+        return self.data[first : first + count]
 
     def holds(self, values: NDArray[Any], first: int = 0) -> bool:
         """Whether these values lie there from `first` on, as exactly as their type allows.
 
         In float32 that is bit for bit; float16 rounds, and integers are half a step away at most.
         """
-        there = self.raw[first : first + values.size]
-        if self.scale is None or self.zero_point is None:
+        there = self.numbers(first, values.size)
+        if self.scales is None:
             with np.errstate(over="ignore"):
-                return np.array_equal(_bits(there), _bits(values.astype(self.raw.dtype)))
-        channel = (np.arange(first, first + there.size) // self.run) % len(self.scale)
-        scale, flat = self.scale[channel], np.ascontiguousarray(values).reshape(-1)
-        away = np.abs((there - self.zero_point[channel]) * scale - flat)
+                return np.array_equal(_bits(there), _bits(values.astype(self.dtype)))
+        group = self.scales.groups(first, values.size)
+        scale, flat = self.scales.scale[group], np.ascontiguousarray(values).reshape(-1)
+        away = np.abs((there - self.scales.zero_point[group]) * scale - flat)
         return bool((away <= _HALF_STEP * np.abs(scale) + _OF_VALUE * np.abs(flat)).all())
 
 
@@ -53,24 +72,17 @@ def stored_constants(model: Any) -> Iterator[StoredConstant]:
             if data is None or len(data) == 0 or dtype is None:
                 continue
             raw = np.asarray(data).view(dtype)
+            if is_packed(tensor):
+                bits = _PACKED_BITS
+                size = math.prod(() if tensor.shape is None else map(int, tensor.shape))
+                if raw.size != -(-size // 2):
+                    continue  # damaged: it holds nothing that can be found
+            else:
+                size, bits = raw.size, 8 * raw.itemsize
             if np.issubdtype(dtype, np.floating):
-                yield StoredConstant(raw)
-            elif found := scales_of(tensor):
-                shape = () if tensor.shape is None else tuple(tensor.shape)
-                run = math.prod(shape[tensor.quantization.quantizedDimension + 1 :])
-                yield StoredConstant(raw, *found, run=run if len(found[0]) > 1 else raw.size)
-
-
-def scales_of(tensor: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Scales and zero points of a tensor of integers, (C,) each; None where it has none."""
-    given = tensor.quantization
-    if given is None or given.scale is None or not len(given.scale):
-        return None
-    scale = np.asarray(given.scale, np.float32)
-    zero_point = np.zeros(len(scale), np.float32)
-    if given.zeroPoint is not None and len(given.zeroPoint):
-        zero_point = np.asarray(given.zeroPoint, np.float32)
-    return scale, zero_point
+                yield StoredConstant(raw, size, bits)
+            elif (found := scales_of(model, subgraph, tensor)) is not None:
+                yield StoredConstant(raw, size, bits, found)
 
 
 def _bits(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,54 @@
+"""Whether integers that were not rounded to the nearest still stand for a weight.
+
+Clipping (OCTAV, MSE) leaves the largest values far off, and GPTQ moves the others against each
+other. What stays is that each group of values with a scale of its own is about the weight: neither
+larger nor smaller, and not much further from it than the nearest that its scale allows.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.stored_constants import StoredConstant
+
+# Times the distance of the nearest integers, in each group.
+_FURTHEST = 3.0
+# By how much a group may be larger or smaller than its weights rounded to the nearest.
+_GAIN = 0.25
+
+
+def fits(blocks: Iterable[NDArray[Any]], stored: StoredConstant) -> bool:
+    """Whether the stored integers are about these values, in each group of them.
+
+    Args:
+        blocks: the values in the order in which they should lie, in parts.
+        stored: what lies there; fractions, which nobody moves, never fit.
+    """
+    if stored.scales is None:
+        return False
+    groups = len(stored.scales.scale)
+    away, nearest_away, product, nearest_product, energy, counts = sums = np.zeros((6, groups))
+    lowest, highest = -(2.0 ** (stored.bits - 1)), 2.0 ** (stored.bits - 1) - 1
+    position = 0
+    for block in blocks:
+        flat = np.ascontiguousarray(block).reshape(-1).astype(np.float64)
+        group = stored.scales.groups(position, flat.size)
+        scale, zero = stored.scales.scale[group], stored.scales.zero_point[group]
+        there = (stored.numbers(position, flat.size) - zero) * scale
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = np.rint(flat / scale) + zero
+        nearest = (np.clip(steps, lowest, highest) - zero) * scale
+        terms = (
+            *(np.square(there - flat), np.square(nearest - flat)),
+            *(there * flat, nearest * flat, np.square(flat), np.ones_like(flat)),
+        )
+        for total, term in zip(sums, terms, strict=True):
+            total += np.bincount(group, term, groups)
+        position += flat.size
+    # A scale's own rounding error on average, where the weights happen to lie on its steps.
+    nearest_away += counts * np.square(stored.scales.scale.astype(np.float64)) / 12
+    near = away <= _FURTHEST**2 * nearest_away
+    as_large = np.abs(product - nearest_product) <= _GAIN * energy + counts * 1e-30
+    return bool((near & as_large).all())
