@@ -1,12 +1,13 @@
 """Is every weight of the module in the file: bit for bit in float32, else as its type rounds it?
 
-The converter is known to store one tensor's values in place of another's without a word, so its
+Where a recipe moves weights further than to the nearest integers, each is to be one that the card
+names as what the integers were made from, and these are to be about it. The converter is known to store one tensor's values in place of another's without a word, so its
 output is not taken on trust.
 """
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from chunkport.errors import ConversionError
 from convert.stored_constants import StoredConstant, stored_constants
 from convert.tflite import read_flatbuffer
+from convert.weight_fit import fits, points_alike
+from convert.weight_origins import identity
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 _USUAL_ORDERS = ((0, 2, 3, 1), (1, 2, 3, 0), (1, 0), (2, 3, 1, 0))
 _SHOWN = 5
 _GLANCE = 16  # values that tell two weights apart, nearly always
+_LOOK = 4096  # likewise where they were moved
 _BLOCK = 1 << 18  # values compared at once: small enough for the processor's cache
 
 # Stored constants by count of values: only these can hold a weight.
@@ -79,13 +83,19 @@ def audit_weights(module: "nn.Module", path: Path) -> WeightAudit:
     return WeightAudit(search.found, search.found_bytes, search.unaudited)
 
 
-def find_weights(module: "nn.Module", path: Path, *, in_float32: bool = False) -> WeightSearch:
+def find_weights(
+    module: "nn.Module",
+    path: Path,
+    *,
+    in_float32: bool = False,
+    moved: Collection[str] = (),
+) -> WeightSearch:
     """Look for every parameter and floating buffer of the module among a file's constants.
 
     A weight counts as found when a constant holds it in some order of its axes, as exactly as the
     constant's type allows, which is to be float32 where that is asked for; only a bias of
-    zeros may be missing. Both are read where they lie, a
-    few MiB at a time. Those of a normalisation may be combined with others, exactly but beyond
+    zeros may be missing. One whose identity is among the `moved` (convert/weight_origins.py) also
+    counts where a constant fits it. Both are read where they lie, a few MiB at a time. Those of a normalisation may be combined with others, exactly but beyond
     recognition; they are named in the result and not looked for.
 
     Raises:
@@ -93,8 +103,8 @@ def find_weights(module: "nn.Module", path: Path, *, in_float32: bool = False) -
     """
     stored: defaultdict[int, list[StoredConstant]] = defaultdict(list)
     for constant in stored_constants(read_flatbuffer(path)):
-        if constant.raw.dtype == np.float32 or not in_float32:
-            stored[constant.raw.size].append(constant)
+        if constant.dtype == np.float32 or not in_float32:
+            stored[constant.size].append(constant)
     weights = {
         name: tensor.detach().numpy()
         for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers())
@@ -102,7 +112,12 @@ def find_weights(module: "nn.Module", path: Path, *, in_float32: bool = False) -
     }
     unaudited = {name for name in weights if name.rpartition(".")[0] in _normalisations(module)}
     weights = {name: values for name, values in weights.items() if name not in unaudited}
-    absent = [name for name, values in weights.items() if not _found(values, stored)]
+    absent = [
+        name
+        for name, values in weights.items()
+        if not _found(values, stored, _same)
+        and not (moved and identity(values) in moved and _found(values, stored, _fits))
+    ]
     present = [values for name, values in weights.items() if name not in absent]
     return WeightSearch(
         looked_for=len(weights),
@@ -125,10 +140,14 @@ def _normalisations(module: "nn.Module") -> set[str]:
     return {name for name, child in module.named_modules() if isinstance(child, kinds)}
 
 
-def _found(values: NDArray[Any], stored: _Stored) -> bool:
+def _found(
+    values: NDArray[Any],
+    stored: _Stored,
+    are: Callable[[NDArray[Any], StoredConstant], bool],
+) -> bool:
     candidates = stored.get(values.size, ())
     return any(
-        _same(values.transpose(order), candidate)
+        are(values.transpose(order), candidate)
         for order in _orders(values.ndim)
         for candidate in candidates
     )
@@ -150,6 +169,11 @@ def _same(values: NDArray[Any], stored: StoredConstant) -> bool:
             return False
         position += block.size
     return True
+
+
+def _fits(values: NDArray[Any], stored: StoredConstant) -> bool:
+    """Whether what is stored is about the values, in this order of axes."""
+    return points_alike(np.asarray(values.flat[:_LOOK]), stored) and fits(_blocks(values), stored)
 
 
 def _blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:

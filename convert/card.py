@@ -40,6 +40,8 @@ class Card:
         tools: the versions that made it.
         options: how the model was built, as `BuildOptions.to_json` gives them.
         recipe: of the precision, as `Recipe.to_json` gives it; empty for float32.
+        rounded_from: identities (convert/weight_origins.py) of the float32 constants that lay
+            before the quantizer, where the recipe does not round them to the nearest.
     """
 
     model: str
@@ -50,6 +52,7 @@ class Card:
     tools: dict[str, str]
     options: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    rounded_from: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The card as plain JSON values."""

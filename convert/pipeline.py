@@ -20,6 +20,7 @@ from convert.precision import Precision, find_precision
 from convert.quantize import quantize
 from convert.recipe import Recipe
 from convert.tflite import read_flatbuffer
+from convert.weight_origins import with_origins
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
 
@@ -167,7 +168,7 @@ def _make_precisions(converted: Path, cards: dict[Precision, Card]) -> dict[str,
         else:
             quantized = target.with_suffix(".quantized")
             quantize(float_model, row.recipe, quantized)
-            stamp(quantized, target, card)
+            stamp(quantized, target, with_origins(card, row.recipe, float_model))
             quantized.unlink()
         seconds[row.name] = time.perf_counter() - started
     return seconds

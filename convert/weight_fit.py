@@ -17,6 +17,19 @@ from convert.stored_constants import StoredConstant
 _FURTHEST = 3.0
 # By how much a group may be larger or smaller than its weights rounded to the nearest.
 _GAIN = 0.25
+_ALIKE = 0.3  # the cosine of the angle between many values and what they became is far above
+
+
+def points_alike(values: NDArray[Any], stored: StoredConstant) -> bool:
+    """Whether the first stored values point where these do: a glance, to tell other weights by."""
+    if stored.scales is None:
+        return False
+    group = stored.scales.groups(0, values.size)
+    flat = np.ascontiguousarray(values).reshape(-1).astype(np.float64)
+    there = stored.numbers(0, values.size) - stored.scales.zero_point[group]
+    there = there * stored.scales.scale[group]
+    lengths = float(np.linalg.norm(there) * np.linalg.norm(flat))
+    return float(there @ flat) >= _ALIKE * lengths
 
 
 def fits(blocks: Iterable[NDArray[Any]], stored: StoredConstant) -> bool:

@@ -6,12 +6,14 @@ what a layer gives leaves no such trace. So the card of such a file names the fl
 lay before the quantizer, each by a number that does not depend on the order of its axes.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.card import Card
 from convert.recipe import Recipe
 from convert.tflite import constants, read_flatbuffer
 
@@ -26,7 +28,12 @@ def corrects_biases(recipe: Recipe) -> bool:
     return bool(getattr(recipe, "bias_correction", False))
 
 
-def weight_origins(float_model: Path) -> list[str]:
+def with_origins(card: Card, recipe: Recipe, float_model: Path) -> Card:
+    """The card of a file that the recipe made of that float32 file, with what it must tell."""
+    return replace(card, rounded_from=_identities(float_model)) if moves_weights(recipe) else card
+
+
+def _identities(float_model: Path) -> list[str]:
     """The identities of a float32 file's constants, once each."""
     found = (
         identity(constant.values)

@@ -155,7 +155,8 @@ def _weights(subject: Subject, reference: Reference) -> Check:
     if subject.card is None or subject.card.variant != "rewritten":
         reason = "the file was converted without the rewrites whose weights are known"
         return skipped("weights", _STEPS["weights"], reason)
-    search = find_weights(reference.build_wrapper(), subject.path)
+    moved = subject.card.rounded_from
+    search = find_weights(reference.build_wrapper(), subject.path, moved=moved)
     more = f" and {len(search.lost) - _SHOWN} more" if len(search.lost) > _SHOWN else ""
     fault = f"{', '.join(search.lost[:_SHOWN])}{more}: not there; --per-layer says what is"
     return _step("weights", fault if search.lost else None)
