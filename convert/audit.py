@@ -7,8 +7,9 @@ output is not taken on trust.
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from chunkport.errors import ConversionError
 from convert.stored_constants import StoredConstant, stored_constants
 from convert.tflite import read_flatbuffer
 from convert.weight_fit import fits, points_alike
-from convert.weight_origins import identity
+from convert.weight_origins import Rounding, identity
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,10 +30,12 @@ _USUAL_ORDERS = ((0, 2, 3, 1), (1, 2, 3, 0), (1, 0), (2, 3, 1, 0))
 _SHOWN = 5
 _GLANCE = 16  # values that tell two weights apart, nearly always
 _LOOK = 4096  # likewise where they were moved
+NEAREST = Rounding()
 _BLOCK = 1 << 18  # values compared at once: small enough for the processor's cache
 
 # Stored constants by count of values: only these can hold a weight.
 _Stored = Mapping[int, Sequence[StoredConstant]]
+_Are = Callable[[NDArray[Any], StoredConstant], bool]
 
 
 @dataclass(frozen=True)
@@ -88,14 +91,14 @@ def find_weights(
     path: Path,
     *,
     in_float32: bool = False,
-    moved: Collection[str] = (),
+    rounding: Rounding = NEAREST,
 ) -> WeightSearch:
     """Look for every parameter and floating buffer of the module among a file's constants.
 
     A weight counts as found when a constant holds it in some order of its axes, as exactly as the
     constant's type allows, which is to be float32 where that is asked for; only a bias of
-    zeros may be missing. One whose identity is among the `moved` (convert/weight_origins.py) also
-    counts where a constant fits it. Both are read where they lie, a few MiB at a time. Those of a normalisation may be combined with others, exactly but beyond
+    zeros may be missing. What `rounding` allows besides counts too: values cut where their scale
+    ends, and weights that moved. Both are read where they lie, a few MiB at a time. Those of a normalisation may be combined with others, exactly but beyond
     recognition; they are named in the result and not looked for.
 
     Raises:
@@ -115,8 +118,7 @@ def find_weights(
     absent = [
         name
         for name, values in weights.items()
-        if not _found(values, stored, _same)
-        and not (moved and identity(values) in moved and _found(values, stored, _fits))
+        if not any(_found(values, stored, are) for are in _ways(values, rounding))
     ]
     present = [values for name, values in weights.items() if name not in absent]
     return WeightSearch(
@@ -140,10 +142,19 @@ def _normalisations(module: "nn.Module") -> set[str]:
     return {name for name, child in module.named_modules() if isinstance(child, kinds)}
 
 
+def _ways(values: NDArray[Any], rounding: Rounding) -> Iterator[_Are]:
+    """How the weight may be stored, the strictest first."""
+    yield _same
+    if rounding.clips:
+        yield partial(_same, clipped=True)
+    if rounding.moved and identity(values) in rounding.moved:
+        yield _fits
+
+
 def _found(
     values: NDArray[Any],
     stored: _Stored,
-    are: Callable[[NDArray[Any], StoredConstant], bool],
+    are: _Are,
 ) -> bool:
     candidates = stored.get(values.size, ())
     return any(
@@ -159,13 +170,13 @@ def _orders(rank: int) -> Iterator[tuple[int, ...]]:
     yield from itertools.permutations(range(rank))
 
 
-def _same(values: NDArray[Any], stored: StoredConstant) -> bool:
+def _same(values: NDArray[Any], stored: StoredConstant, *, clipped: bool = False) -> bool:
     """Whether the values, in this order of axes, are what is stored; their shape does not count."""
-    if not stored.holds(np.asarray(values.flat[:_GLANCE])):
+    if not stored.holds(np.asarray(values.flat[:_GLANCE]), clipped=clipped):
         return False
     position = 0
     for block in _blocks(values):
-        if not stored.holds(block, position):
+        if not stored.holds(block, position, clipped=clipped):
             return False
         position += block.size
     return True

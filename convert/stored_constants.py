@@ -49,19 +49,29 @@ class StoredConstant:
             return unpack_int4(self.data, first, count)
         return self.data[first : first + count]
 
-    def holds(self, values: NDArray[Any], first: int = 0) -> bool:
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The smallest and the largest integer that can be stored."""
+        return -(1 << self.bits - 1), (1 << self.bits - 1) - 1
+
+    def holds(self, values: NDArray[Any], first: int = 0, *, clipped: bool = False) -> bool:
         """Whether these values lie there from `first` on, as exactly as their type allows.
 
-        In float32 that is bit for bit; float16 rounds, and integers are half a step away at most.
+        In float32 that is bit for bit; float16 rounds, and integers are half a step away at most,
+        of what is left of the values where they are `clipped` to what the scale can hold.
         """
         there = self.numbers(first, values.size)
         if self.scales is None:
             with np.errstate(over="ignore"):
                 return np.array_equal(_bits(there), _bits(values.astype(self.dtype)))
         group = self.scales.groups(first, values.size)
-        scale, flat = self.scales.scale[group], np.ascontiguousarray(values).reshape(-1)
-        away = np.abs((there - self.scales.zero_point[group]) * scale - flat)
-        return bool((away <= _HALF_STEP * np.abs(scale) + _OF_VALUE * np.abs(flat)).all())
+        scale, zero = self.scales.scale[group], self.scales.zero_point[group]
+        flat = np.ascontiguousarray(values).reshape(-1)
+        room = _HALF_STEP * np.abs(scale) + _OF_VALUE * np.abs(flat)
+        if clipped:
+            lowest, highest = self.ends
+            flat = np.clip(flat, (lowest - zero) * scale, (highest - zero) * scale)
+        return bool((np.abs((there - zero) * scale - flat) <= room).all())
 
 
 def stored_constants(model: Any) -> Iterator[StoredConstant]:

@@ -1,4 +1,4 @@
-"""Which float32 weights a file's integers were made from, where the integers alone cannot tell.
+"""How a file's weights were rounded, as its card tells, and which float32 weights they were.
 
 Rounded to the nearest, a weight can be told from another that is 2% off, at four bits too: the
 other would leave values more than half a step away. A rounding that moves weights for the sake of
@@ -6,7 +6,8 @@ what a layer gives leaves no such trace. So the card of such a file names the fl
 lay before the quantizer, each by a number that does not depend on the order of its axes.
 """
 
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +18,50 @@ from convert.card import Card
 from convert.recipe import Recipe
 from convert.tflite import constants, read_flatbuffer
 
-
-def moves_weights(recipe: Recipe) -> bool:
-    """Whether the recipe makes of some weights other integers than the nearest."""
-    return any(rule.algorithm != "min-max" for rule in recipe.rules) or corrects_biases(recipe)
+_NEAREST = "min-max"
+_CLIPPING = ("octav", "mse")
 
 
-def corrects_biases(recipe: Recipe) -> bool:
-    """Whether the recipe shifts biases by what rounding the weights does to a layer's mean."""
-    return bool(getattr(recipe, "bias_correction", False))
+@dataclass(frozen=True)
+class Rounding:
+    """What may have become of a file's weights beside being rounded to the nearest.
+
+    Attributes:
+        clips: scales may be too small for the largest values, which are cut there.
+        moved: the identities of those that may be further off than that.
+        shifts_biases: biases may make up for what rounding does to a layer's mean.
+    """
+
+    clips: bool = False
+    moved: Collection[str] = ()
+    shifts_biases: bool = False
+
+
+def rounding_of(card: Card) -> Rounding:
+    """What the card of a file says.
+
+    Raises:
+        UsageError: its recipe is of a later chunkport.
+    """
+    if not card.recipe:
+        return Rounding()
+    recipe = Recipe.from_json(card.recipe, "the recipe in its card")
+    clips = any(rule.algorithm in _CLIPPING for rule in recipe.rules)
+    return Rounding(clips, frozenset(card.rounded_from), _corrects_biases(recipe))
 
 
 def with_origins(card: Card, recipe: Recipe, float_model: Path) -> Card:
     """The card of a file that the recipe made of that float32 file, with what it must tell."""
-    return replace(card, rounded_from=_identities(float_model)) if moves_weights(recipe) else card
-
-
-def _identities(float_model: Path) -> list[str]:
-    """The identities of a float32 file's constants, once each."""
+    known = (_NEAREST, *_CLIPPING)
+    moves = any(rule.algorithm not in known for rule in recipe.rules)
+    if not moves and not _corrects_biases(recipe):
+        return card
     found = (
         identity(constant.values)
         for constant in constants(read_flatbuffer(float_model))
         if constant.values.dtype == np.float32
     )
-    return list(dict.fromkeys(found))
+    return replace(card, rounded_from=list(dict.fromkeys(found)))
 
 
 def identity(values: NDArray[Any]) -> str:
@@ -50,3 +71,7 @@ def identity(values: NDArray[Any]) -> str:
     """
     total = np.ascontiguousarray(values).view(np.uint32).sum(dtype=np.uint64)
     return f"{values.size}:{int(total):x}"
+
+
+def _corrects_biases(recipe: Recipe) -> bool:
+    return bool(getattr(recipe, "bias_correction", False))
