@@ -1,8 +1,8 @@
 """Is every weight of the module in the file: bit for bit in float32, else as its type rounds it?
 
 Where a recipe moves weights further than to the nearest integers, each is to be one that the card
-names as what the integers were made from, and these are to be about it. The converter is known to store one tensor's values in place of another's without a word, so its
-output is not taken on trust.
+names as what the integers were made from, and these are to be about it. The converter is known to
+store one tensor's values in place of another's without a word, so its output is not taken on trust.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from chunkport.errors import ConversionError
 from convert.stored_constants import StoredConstant, stored_constants
 from convert.tflite import read_flatbuffer
 from convert.weight_fit import fits, points_alike
-from convert.weight_origins import Rounding, identity
+from convert.weight_origins import NEAREST, Rounding
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +30,6 @@ _USUAL_ORDERS = ((0, 2, 3, 1), (1, 2, 3, 0), (1, 0), (2, 3, 1, 0))
 _SHOWN = 5
 _GLANCE = 16  # values that tell two weights apart, nearly always
 _LOOK = 4096  # likewise where they were moved
-NEAREST = Rounding()
 _BLOCK = 1 << 18  # values compared at once: small enough for the processor's cache
 
 # Stored constants by count of values: only these can hold a weight.
@@ -98,8 +97,9 @@ def find_weights(
     A weight counts as found when a constant holds it in some order of its axes, as exactly as the
     constant's type allows, which is to be float32 where that is asked for; only a bias of
     zeros may be missing. What `rounding` allows besides counts too: values cut where their scale
-    ends, and weights that moved. Both are read where they lie, a few MiB at a time. Those of a normalisation may be combined with others, exactly but beyond
-    recognition; they are named in the result and not looked for.
+    ends, and weights that moved. Both are read where they lie, a few MiB at a time. Those of a
+    normalisation may be combined with others, exactly but beyond recognition; they are named in
+    the result and not looked for.
 
     Raises:
         BadInputError: the file is no .tflite.
@@ -147,7 +147,7 @@ def _ways(values: NDArray[Any], rounding: Rounding) -> Iterator[_Are]:
     yield _same
     if rounding.clips:
         yield partial(_same, clipped=True)
-    if rounding.moved and identity(values) in rounding.moved:
+    if rounding.may_move(values):
         yield _fits
 
 

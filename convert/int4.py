@@ -23,9 +23,13 @@ def unpack_int4(packed: NDArray[Any], first: int, count: int) -> NDArray[np.int8
     halves = np.empty((len(pairs), 2), np.uint8)
     np.bitwise_and(pairs, _HALF, out=halves[:, 0])
     np.right_shift(pairs, 4, out=halves[:, 1])
-    values = halves.reshape(-1)[first % 2 : first % 2 + count]
-    # Two's complement: the highest of the four bits counts -8.
-    return ((values ^ _SIGN) - np.uint8(_SIGN)).view(np.int8)
+    return _signed(halves.reshape(-1)[first % 2 : first % 2 + count])
+
+
+def int4_at(packed: NDArray[Any], places: NDArray[np.intp]) -> NDArray[np.int8]:
+    """The values at these places, in the places' shape."""
+    pairs = np.asarray(packed).reshape(-1).view(np.uint8)[places // 2]
+    return _signed(np.where(places % 2, pairs >> 4, pairs & _HALF))
 
 
 def pack_int4(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -39,5 +43,9 @@ def pack_int4(values: NDArray[Any]) -> NDArray[np.uint8]:
         raise ValueError(f"integers of 4 bits reach from {LOWEST} to {HIGHEST}")
     halves = np.zeros(flat.size + flat.size % 2, np.uint8)
     halves[: flat.size] = flat.astype(np.int8).view(np.uint8) & _HALF
-    packed: NDArray[np.uint8] = halves[::2] | halves[1::2] << 4
-    return packed
+    return halves[::2] | np.left_shift(halves[1::2], 4)
+
+
+def _signed(halves: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Two's complement: the highest of the four bits counts -8."""
+    return ((halves ^ _SIGN) - np.uint8(_SIGN)).view(np.int8)

@@ -29,9 +29,9 @@ class Scales:
     zero_point: NDArray[np.float32]
     run: int
 
-    def groups(self, first: int, count: int) -> NDArray[np.intp]:
-        """(count,) the group of each integer from the place `first` on."""
-        groups: NDArray[np.intp] = np.arange(first, first + count) // self.run % len(self.scale)
+    def groups(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The group of the integer at each of these places."""
+        groups: NDArray[np.intp] = places // self.run % len(self.scale)
         return groups
 
     def widened(self, integers: NDArray[Any]) -> NDArray[np.float32]:

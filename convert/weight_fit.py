@@ -25,10 +25,8 @@ def points_alike(values: NDArray[Any], stored: StoredConstant) -> bool:
     """Whether the first stored values point where these do: a glance, to tell other weights by."""
     if stored.scales is None:
         return False
-    group = stored.scales.groups(0, values.size)
     flat = np.ascontiguousarray(values).reshape(-1).astype(np.float64)
-    there = stored.numbers(0, values.size) - stored.scales.zero_point[group]
-    there = there * stored.scales.scale[group]
+    there = stored.at(np.arange(values.size))
     lengths = float(np.linalg.norm(there) * np.linalg.norm(flat))
     return float(there @ flat) >= _ALIKE * lengths
 
@@ -43,14 +41,15 @@ def fits(blocks: Iterable[NDArray[Any]], stored: StoredConstant) -> bool:
     if stored.scales is None:
         return False
     groups = len(stored.scales.scale)
-    away, nearest_away, product, nearest_product, energy, counts = sums = np.zeros((6, groups))
+    sums = np.zeros((6, groups))
     lowest, highest = stored.ends
     position = 0
     for block in blocks:
         flat = np.ascontiguousarray(block).reshape(-1).astype(np.float64)
-        group = stored.scales.groups(position, flat.size)
+        places = np.arange(position, position + flat.size)
+        group = stored.scales.groups(places)
         scale, zero = stored.scales.scale[group], stored.scales.zero_point[group]
-        there = (stored.numbers(position, flat.size) - zero) * scale
+        there = stored.at(places)
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.rint(flat / scale) + zero
         nearest = (np.clip(steps, lowest, highest) - zero) * scale
@@ -58,9 +57,9 @@ def fits(blocks: Iterable[NDArray[Any]], stored: StoredConstant) -> bool:
             *(np.square(there - flat), np.square(nearest - flat)),
             *(there * flat, nearest * flat, np.square(flat), np.ones_like(flat)),
         )
-        for total, term in zip(sums, terms, strict=True):
-            total += np.bincount(group, term, groups)
+        sums += [np.bincount(group, term, groups) for term in terms]
         position += flat.size
+    away, nearest_away, product, nearest_product, energy, counts = sums
     # A scale's own rounding error on average, where the weights happen to lie on its steps.
     nearest_away += counts * np.square(stored.scales.scale.astype(np.float64)) / 12
     near = away.sum() <= _FURTHEST**2 * nearest_away.sum()

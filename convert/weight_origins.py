@@ -36,6 +36,13 @@ class Rounding:
     moved: Collection[str] = ()
     shifts_biases: bool = False
 
+    def may_move(self, values: NDArray[Any]) -> bool:
+        """Whether this weight may be further off than its scale makes it."""
+        return bool(self.moved) and identity(values) in self.moved
+
+
+NEAREST = Rounding()
+
 
 def rounding_of(card: Card) -> Rounding:
     """What the card of a file says.

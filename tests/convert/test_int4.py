@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from convert.int4 import pack_int4, unpack_int4
+from convert.int4 import int4_at, pack_int4, unpack_int4
 
 _INTEGERS = arrays(np.int8, st.integers(0, 33), elements=st.integers(-8, 7))
 
@@ -18,6 +18,8 @@ def test_any_part_comes_out_as_it_went_in(values: np.ndarray, data: st.DataObjec
     part = unpack_int4(pack_int4(values), first, count)
     assert part.dtype == np.int8
     np.testing.assert_array_equal(part, values[first : first + count])
+    places = np.arange(first, first + count)[::-1]
+    np.testing.assert_array_equal(int4_at(pack_int4(values), places), part[::-1])
 
 
 def test_the_first_lies_in_the_lower_half_of_a_byte() -> None:
