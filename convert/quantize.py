@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chunkport.errors import ConversionError
-from convert.quantizer_fault import large_kernels_quantized
+from convert.quantizer_fault import large_kernels_quantized, lowest_int4_avoided
 from convert.recipe import Recipe, Rule
 from convert.tflite import constants, op_kind, read_flatbuffer
 
@@ -48,7 +48,7 @@ def quantize(
     tool = quantizer.Quantizer(str(float_model))
     configure(tool, recipe, read_flatbuffer(float_model))
     try:
-        with large_kernels_quantized():
+        with large_kernels_quantized(), lowest_int4_avoided():
             # To the file as it is made: a copy of the whole would not fit beside the largest.
             tool.quantize(measured, serialize_to_path=str(target))
     except (RuntimeError, ValueError) as error:

@@ -60,8 +60,9 @@ class StoredConstant:
 
     @property
     def ends(self) -> tuple[int, int]:
-        """The smallest and the largest integer that can be stored."""
-        return -(1 << self.bits - 1), (1 << self.bits - 1) - 1
+        """The smallest and the largest integer that stand for a weight: as far below 0 as above."""
+        highest = (1 << self.bits - 1) - 1
+        return -highest, highest
 
     def holds(self, values: NDArray[Any], first: int = 0, *, clipped: bool = False) -> bool:
         """Whether these values lie there from `first` on, as exactly as their type allows."""
