@@ -19,6 +19,7 @@ from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision
 from convert.quantize import quantize
 from convert.recipe import Recipe
+from convert.short_names import shorten_names
 from convert.tflite import read_flatbuffer
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
@@ -174,9 +175,10 @@ def _make_precisions(converted: Path, cards: dict[Precision, Card]) -> dict[str,
 
 
 def _finish(converted: Path, target: Path, card: Card) -> None:
-    """Fold what the converter left to be folded and put the card in, in one writing."""
+    """Fold what was left to be folded, shorten names and put the card in, in one writing."""
     model = read_flatbuffer(converted)
     fold_constants(model)
+    shorten_names(model)
     write_with_card(model, target, card)
 
 

@@ -17,10 +17,11 @@ from convert.tflite import op_kind, read_flatbuffer
 UNUSED = "no op"
 _FLOAT_BYTES, _INT64_BYTES = 4, 8
 # litert-torch names a tensor by the modules that it came from, from the outermost in:
-# "pkg.Outer/pkg.Inner_attribute/torch.nn.modules.conv.Conv2d_0;1". Fused ops have several such
-# names, joined by ";;". The outermost has no attribute; the number after ";" tells tensors of one
-# module apart. "arith.constant" is the compiler's own.
-_MODULE = re.compile(r"(?!arith\.)(?:\w+\.)+_*[^\W_]+(?:_(?P<attribute>\w+))?")
+# "pkg.Outer/pkg.Inner_attribute/torch.nn.modules.conv.Conv2d_0;1", of which our files keep
+# ".Outer/.Inner_attribute/.Conv2d_0;1". Fused ops have several such names, joined by ";;". The
+# outermost has no attribute; the number after ";" tells tensors of one module apart.
+# "arith.constant" is the compiler's own.
+_MODULE = re.compile(r"(?!arith\.)(?:\w*\.)+_*[^\W_]+(?:_(?P<attribute>\w+))?")
 
 
 @dataclass(frozen=True)
