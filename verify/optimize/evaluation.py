@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chunkport.errors import BadInputError, ConversionError
 from chunkport.files import sha256_of
@@ -26,6 +26,9 @@ from verify.subject import identify
 from verify.trials import TrialChoices
 from verify.verdict import Verdict
 from wrappers.spec import BuildOptions, Limit
+
+if TYPE_CHECKING:
+    from wrappers.spec import Arrays
 
 PRECISION = "mixed"
 
@@ -156,6 +159,11 @@ def judge_file(setting: Setting, path: Path) -> Verdict:
     """The full verdict of a file, trials included."""
     subject = identify(path, setting.model)
     return judge(subject, _reference(setting), setting.threads, by_hand=setting.limits)
+
+
+def first_input(setting: Setting) -> "Arrays":
+    """The first of the samples, to time a run on."""
+    return _reference(setting).inputs[0]
 
 
 def key_of(setting: Setting, candidate: Candidate) -> str:

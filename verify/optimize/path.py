@@ -34,19 +34,18 @@ def cheapest_steps(sensitivity: Sensitivity) -> list[Assignment]:
     return found
 
 
-def expected(sensitivity: Sensitivity, assignment: Assignment) -> Option:
-    """What the assignment saves and costs where layers do not touch each other."""
-    chosen = [
-        option_of(options, rule) for options, rule in zip(sensitivity, assignment, strict=True)
-    ]
-    saved, error = sum(one.saved_bytes for one in chosen), sum(one.error for one in chosen)
-    return Option(assignment[0], saved, error)
+def expected_error(sensitivity: Sensitivity, assignment: Assignment) -> float:
+    """What the assignment costs where layers do not touch each other."""
+    pairs = zip(sensitivity, assignment, strict=True)
+    return sum(option_of(options, rule).error for options, rule in pairs)
 
 
-def smaller_neighbours(sensitivity: Sensitivity, assignment: Assignment) -> Iterator[Assignment]:
-    """Assignments with one or two layers changed that save more, by error for each byte saved.
+def smaller_neighbours(
+    sensitivity: Sensitivity, assignment: Assignment, least: int
+) -> Iterator[Assignment]:
+    """Assignments with one or two layers changed that save `least` bytes more, the cheapest first.
 
-    What gains on both sides comes first, the most bytes before all.
+    What gains on both sides comes before what trades error for bytes, the most bytes before all.
     """
     now = [option_of(options, rule) for options, rule in zip(sensitivity, assignment, strict=True)]
     changes = [
@@ -58,7 +57,7 @@ def smaller_neighbours(sensitivity: Sensitivity, assignment: Assignment) -> Iter
         for option in options
         if option != now[place]
     ]
-    ranked = sorted(_combined(changes), key=lambda move: move[0])
+    ranked = sorted(_combined(changes, least), key=lambda move: move[0])
     for _, move in ranked:
         other = list(assignment)
         for change in move:
@@ -81,15 +80,17 @@ class _Change:
     error: float
 
 
-def _combined(changes: Sequence[_Change]) -> Iterator[tuple[float, tuple[_Change, ...]]]:
-    """Each change that saves bytes, and each pair with one that spends some, with its rank."""
+def _combined(
+    changes: Sequence[_Change], least: int
+) -> Iterator[tuple[float, tuple[_Change, ...]]]:
+    """Each change that saves enough, and each pair with one that spends some, with its rank."""
     for change in changes:
-        if change.saved > 0:
+        if change.saved >= least:
             yield _rank(change.saved, change.error), (change,)
     for one, other in itertools.product(changes, changes):
         saved = one.saved + other.saved
         # Two changes that both save are found one after the other.
-        if one.saved > 0 > other.saved and one.place != other.place and saved > 0:
+        if one.saved > 0 > other.saved and one.place != other.place and saved >= least:
             yield _rank(saved, one.error + other.error), (one, other)
 
 

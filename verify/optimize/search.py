@@ -1,5 +1,6 @@
 """The search: how far the cheapest steps go with real verdicts, then what is smaller close by."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +10,12 @@ from convert.precision import PRECISIONS
 from convert.recipe import Recipe
 from verify.optimize.evaluation import Candidate, Result
 from verify.optimize.layers import Assignment, Layer, recipe_for
-from verify.optimize.path import cheapest_steps, expected, smaller_neighbours
+from verify.optimize.path import cheapest_steps, expected_error, smaller_neighbours
 from verify.optimize.sensitivity import Sensitivity, measure_sensitivity
 from verify.optimize.store import SavedResults
 
 FROM_SEARCH = "search"
+_LEAST_GAIN = 5e-4  # of the file; less is not worth a verdict
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,14 @@ class Tried:
 
     Attributes:
         name: of its precision, or `FROM_SEARCH`.
-        expected_error: the sum of what its layers cost alone; None for a precision of the table.
+        assignment: the format of each layer; None for a precision of the table.
+        expected_error: the sum of what its layers cost alone, likewise.
     """
 
     name: str
     recipe: Recipe
     result: Result
+    assignment: Assignment | None = None
     expected_error: float | None = None
 
 
@@ -111,8 +115,8 @@ class _Search:
         results = self._results([Candidate(recipe, judged=True) for recipe in fresh], "judged")
         told = dict(zip(recipes, assignments, strict=True))
         for recipe, result in zip(fresh, results, strict=True):
-            error = expected(self.sensitivity, told[recipe]).error
-            self.tried[recipe] = Tried(FROM_SEARCH, recipe, result, error)
+            error = expected_error(self.sensitivity, told[recipe])
+            self.tried[recipe] = Tried(FROM_SEARCH, recipe, result, told[recipe], error)
         return [self.tried[recipe].result for recipe in recipes]
 
     def _results(self, candidates: Sequence[Candidate], note: str) -> list[Result]:
@@ -157,14 +161,15 @@ class _Search:
             return "nothing passes, not even with every layer as exact as it can be"
         failures = 0
         while True:
+            least = math.ceil(_LEAST_GAIN * self._size_of(best))
             neighbours = (
                 other
-                for other in smaller_neighbours(self.sensitivity, best)
+                for other in smaller_neighbours(self.sensitivity, best, least)
                 if recipe_for(self.layers, other) not in self.tried
             )
             batch = list(islice(neighbours, self.bounds.at_once))
             if not batch:
-                return "it passes, and nothing smaller that is one or two layers away does"
+                return "nothing that is smaller and one or two layers away passes"
             results = self._judge_assignments(batch)
             passing = [
                 (result.size_bytes, place)
