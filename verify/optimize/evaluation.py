@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from chunkport.errors import BadInputError, ConversionError
 from chunkport.files import sha256_of
-from convert.card import Card, read_card, stamp
-from convert.quantize import quantize
+from convert.card import Card, read_card
+from convert.derivation import derive
 from convert.recipe import Recipe
 from verify.judge import judge
 from verify.metrics import relative_l2, stacked
@@ -127,7 +127,7 @@ def evaluate(setting: Setting, candidate: Candidate) -> Result:
         try:
             make_file(setting.float_model, candidate.recipe, path)
             size_bytes = path.stat().st_size
-            card_bytes = len(json.dumps(float_card(path).to_json(), indent=1))
+            card_bytes = _card_bytes(path)
             error = _error(setting, path)
         except (ConversionError, ValueError, RuntimeError) as fault:
             return Result(0, 0, math.inf, fault=str(fault), seconds=time.perf_counter() - started)
@@ -147,12 +147,9 @@ def make_file(float_model: Path, recipe: Recipe, target: Path) -> None:
         ConversionError: the recipe cannot be done.
     """
     card = replace(float_card(float_model), precision=PRECISION, recipe=recipe.to_json())
-    quantized = target.with_suffix(".quantized")
     said = io.StringIO()  # the quantizer tells its progress, and results go to stdout
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        quantize(float_model, recipe, quantized)
-    stamp(quantized, target, card)
-    quantized.unlink()
+        derive(float_model, PRECISION, recipe, target, card)
 
 
 def judge_file(setting: Setting, path: Path) -> Verdict:
@@ -192,6 +189,11 @@ def float_card(float_model: Path) -> Card:
     if card is None:
         raise BadInputError(f"{float_model}: has no chunkport card; convert the checkpoint again")
     return card
+
+
+def _card_bytes(path: Path) -> int:
+    card = read_card(path)
+    return 0 if card is None else len(json.dumps(card.to_json(), indent=1))
 
 
 @lru_cache(maxsize=1)
