@@ -85,6 +85,52 @@ def test_a_file_of_ours_is_what_convert_makes_and_keeps_its_card(
     assert document["next"].startswith(f"chunkport verify {made['path']} --checkpoint")
 
 
+def test_ranges_of_a_foreign_file_are_measured_on_arrays(
+    run_here: Run, foreign: Path, tmp_path: Path
+) -> None:
+    folder, rng = tmp_path / "inputs", np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(16):
+        picture, extra = rng.random((1, 3, 8, 8), np.float32), rng.random((1, 4), np.float32)
+        np.savez(folder / f"{number:02}.npz", args_0=picture, args_1=extra)
+    document = _quantized(
+        run_here,
+        *(foreign, "--precision", "int8-static", "--require-full", "-o", tmp_path),
+        *("--calibration-dir", folder, "--samples-dir", folder),
+    )
+    (made,) = document["files"]
+    assert made["coverage"]["in_integers"] == made["coverage"]["computing"] == 3
+    assert document["calibration"]["source"] == "arrays"
+    assert document["calibration"]["count"] == 16
+    assert not any("noise" in warning for warning in document.get("warnings", []))
+    assert all(row["relative_l2"] < 0.1 for row in document["outputs"])
+
+
+def test_ranges_of_noise_are_warned_of(run_here: Run, foreign: Path, tmp_path: Path) -> None:
+    document = _quantized(run_here, foreign, "--precision", "int8-static", "-o", tmp_path)
+    assert document["calibration"]["source"] == "noise"
+    assert any("calibrated on normal noise" in warning for warning in document["warnings"])
+
+
+def test_a_model_of_tensorflow_is_quantized(run_here: Run, tmp_path: Path) -> None:
+    """Its inputs are of any batch; it has no signature, and a name of TensorFlow's own."""
+    tensorflow = pytest.importorskip("tensorflow")
+    weights = np.random.default_rng(0).standard_normal((6, 32)).astype(np.float32)
+    function = tensorflow.function(
+        lambda given: tensorflow.nn.relu(tensorflow.matmul(given, weights)),
+        input_signature=[tensorflow.TensorSpec([None, 6], tensorflow.float32, name="given")],
+    )
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()]
+    )
+    (tmp_path / "dense.tflite").write_bytes(converter.convert())
+    document = _quantized(run_here, tmp_path / "dense.tflite", "--precision", "int8")
+    (row,) = document["outputs"]
+    assert row["reason"] is None
+    assert 0 < row["relative_l2"] < 0.05
+    assert document["files"][0]["coverage"]["in_integers"] == 1
+
+
 @pytest.mark.parametrize("precision", ["int8-dynamic", "fp16"])
 def test_what_is_quantized_already_is_refused_with_what_it_is(
     run_here: Run, generator_tflites: dict[str, Path], tmp_path: Path, precision: str
