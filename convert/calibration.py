@@ -74,7 +74,9 @@ def measure_ranges(float_model: Path, samples: Samples) -> Ranges:
     run = _runner(float_model, _inputs(model))
     kept = max(1, min(_MOST_OF_A_SAMPLE, _KEPT // max(samples.count, 1)))
     rng = np.random.default_rng(0)
-    lows, highs, pools = ({name: [] for name in activations} for _ in range(3))  # type: ignore[var-annotated]
+    lows: dict[str, list[float]] = {name: [] for name in activations}
+    highs: dict[str, list[float]] = {name: [] for name in activations}
+    pools: dict[str, list[Values]] = {name: [] for name in activations}
     for number, inputs in enumerate(samples.read()):
         read = run(inputs)
         for name, index in activations.items():
@@ -106,7 +108,8 @@ def measure_ranges(float_model: Path, samples: Samples) -> Ranges:
 
 def _range(lows: list[float], highs: list[float], pool: Values) -> TensorRange:
     low, high = np.percentile(pool, [_OUTSIDE, 100 - _OUTSIDE])
-    return TensorRange(min(lows), max(highs), float(low), float(high))
+    rms = float(np.sqrt(np.mean(np.square(pool, dtype=np.float64))))
+    return TensorRange(min(lows), max(highs), float(low), float(high), rms)
 
 
 def _missed_by_half(lows: list[list[float]], highs: list[list[float]]) -> float | None:

@@ -73,5 +73,4 @@ def layers_in(record: Mapping[str, Any]) -> list[LayerRanges]:
 
 
 def _numbers(held: TensorRange) -> list[float]:
-    exact = (held.lowest, held.highest, held.low, held.high)
-    return [float(f"{value:.{_DIGITS}g}") for value in exact]
+    return [float(f"{value:.{_DIGITS}g}") for value in vars(held).values()]

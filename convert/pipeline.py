@@ -23,6 +23,7 @@ from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision, wholly_integer
 from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
+from convert.tensor_names import shorten_names
 from convert.tflite import read_flatbuffer
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
@@ -231,9 +232,10 @@ def _make_precisions(
 
 
 def _finish(converted: Path, target: Path, card: Card) -> None:
-    """Fold what the converter left to be folded and put the card in, in one writing."""
+    """Fold what the converter left to be folded, shorten names, put the card in; one writing."""
     model = read_flatbuffer(converted)
     fold_constants(model)
+    shorten_names(model)
     write_with_card(model, target, card)
 
 
