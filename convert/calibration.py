@@ -112,7 +112,8 @@ def measure_ranges(float_model: Path, samples: Samples) -> Ranges:
 
 def _range(lows: list[float], highs: list[float], pool: Values) -> TensorRange:
     low, high = np.percentile(pool, [_OUTSIDE, 100 - _OUTSIDE])
-    return TensorRange(min(lows), max(highs), float(low), float(high))
+    rms = float(np.sqrt(np.mean(np.square(pool, dtype=np.float64))))
+    return TensorRange(min(lows), max(highs), float(low), float(high), rms)
 
 
 def _missed_by_half(lows: list[list[float]], highs: list[list[float]]) -> float | None:

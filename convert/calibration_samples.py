@@ -17,7 +17,7 @@ from wrappers.picture_files import pictures_in
 if TYPE_CHECKING:
     from wrappers.spec import Arrays, Contract, ModelSpec
 
-DRAWN = 64
+DRAWN = 256
 # Other than the verdict's, so that no file is judged by the very samples it was calibrated on.
 SEED = 1000
 _ARRAYS = (".npy", ".npz")

@@ -25,7 +25,7 @@ WEIGHT_AT: Mapping[str, int] = {
 }
 # They put values elsewhere and change none of them.
 # fmt: off
-_MOVING = frozenset((
+MOVING = frozenset((
     "RESHAPE", "TRANSPOSE", "CONCATENATION", "SLICE", "STRIDED_SLICE", "DYNAMIC_UPDATE_SLICE",
     "PAD", "PADV2", "MIRROR_PAD", "GATHER", "GATHER_ND", "SPLIT", "SPLIT_V", "PACK", "UNPACK",
     "SQUEEZE", "EXPAND_DIMS", "TILE", "BROADCAST_TO", "REVERSE_V2", "SPACE_TO_DEPTH",
@@ -184,6 +184,6 @@ class _Graph:
 def _role(kind: str, activations: str, *, weighted: bool) -> Role:
     if kind in _CONVERTING:
         return "converts"
-    if kind in _MOVING or (activations == "indices" and not weighted):
+    if kind in MOVING or (activations == "indices" and not weighted):
         return "moves"
     return "computes"
