@@ -103,7 +103,7 @@ def can_do(rule: Rule, kind: str) -> bool:
     from ai_edge_quantizer.algorithm_manager import check_op_quantization_config
     from ai_edge_quantizer.qtyping import TFLOperationName
 
-    name = _OP_NAMES.get(kind, kind)
+    name = STAND_INS.get(kind, _OP_NAMES.get(kind, kind))
     if name not in TFLOperationName.__members__:
         return False
     try:

@@ -8,6 +8,7 @@ import numpy as np
 from chunkport.files import sha256_of
 from convert.audit import find_weights
 from convert.weight_origins import rounding_of
+from verify.coverage_check import check_coverage
 from verify.limits import limits_for
 from verify.metrics import METRICS, stacked
 from verify.opening import open_session
@@ -98,6 +99,7 @@ def _checks(
         yield from _all_skipped(reference, "a damaged file is not loaded", after="lineage")
         return
     yield _weights(subject, reference)
+    yield from check_coverage(subject)
     try:
         session = open_session(subject, threads, reference.inputs[0])
     except (ValueError, RuntimeError) as error:
