@@ -1,5 +1,6 @@
 """The ops of a .tflite: how many of each kind, how they store their weights, and each in order."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,8 +84,8 @@ def list_ops(path: Path, weights: WeightMap) -> OpList:
 
 def _ops(model: Any) -> Iterator[Op]:
     graph = model.subgraphs[0]
-    stored = {  # weights by the tensors that hold them: how they are kept, and in how many bytes
-        index: (_bytes_of(model, tensor), _dtype(tensor).lower())
+    stored = {  # weights by the tensors that hold them: how many values, and how they are kept
+        index: (_count_of(tensor), _dtype(tensor).lower())
         for index, tensor in enumerate(graph.tensors)
         if _is_weight(model, tensor)
     }
@@ -109,15 +110,22 @@ def _is_weight(model: Any, tensor: Any) -> bool:
     return _bytes_of(model, tensor) > 0 and (_dtype(tensor) in _FLOATS or _is_quantised(tensor))
 
 
+def _count_of(tensor: Any) -> int:
+    return 1 if tensor.shape is None else math.prod(map(int, tensor.shape))
+
+
 def _bytes_of(model: Any, tensor: Any) -> int:
     data = model.buffers[tensor.buffer].data
     return 0 if data is None else len(data)
 
 
 def _is_quantised(tensor: Any) -> bool:
-    """Whether it holds integers that stand for other numbers, by their scales."""
-    scales = None if tensor.quantization is None else tensor.quantization.scale
-    return scales is not None and len(scales) > 0 and _dtype(tensor) not in _FLOATS
+    """Whether it holds integers that stand for other numbers, by its scales or by its blocks'."""
+    given = tensor.quantization
+    scaled = given is not None and (
+        given.details is not None or (given.scale is not None and len(given.scale) > 0)
+    )
+    return scaled and _dtype(tensor) not in _FLOATS
 
 
 def _dtype(tensor: Any) -> str:
