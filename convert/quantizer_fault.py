@@ -51,7 +51,7 @@ def lowest_int4_avoided() -> Iterator[None]:
         quantization_params: Any,
         is_blockwise_quant: bool = False,  # noqa: FBT001, FBT002  # the quantizer's own signature
     ) -> NDArray[Any]:
-        quantized = original(tensor_data, quantization_params, is_blockwise_quant)
+        quantized: NDArray[Any] = original(tensor_data, quantization_params, is_blockwise_quant)
         if quantization_params.num_bits == _INT4_BITS:
             quantized = np.maximum(quantized, -HIGHEST)
         return quantized
