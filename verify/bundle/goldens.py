@@ -14,8 +14,8 @@ from chunkport.json_values import without_infinities
 from verify.bundle.pictures import GoldenPicture
 from verify.bundle.preprocessing import takes_known_pictures
 from verify.bundle.run_goldens import METRICS, OVER_ALL, Row, joined
-from verify.marked_pictures import write_message
 from verify.limits import limits_for
+from verify.marked_pictures import write_message
 from verify.metrics import METRICS as DESCRIBED
 from verify.reference import Reference
 from verify.subject import Subject

@@ -89,9 +89,9 @@ class Runtime:
         return opened
 
 
-# Float results differ by the order of additions. With integer weights the runtimes round activations
-# to 8 bits anew in every layer, where a difference in the last bit can become one of a whole step;
-# weights of 4 bits carry that on with errors of their own, and of 16 bits a step is little.
+# Float results differ by the order of additions. With integer weights runtimes round activations
+# anew in every layer, where a difference in the last bit can become one of a whole step: little of
+# 16 bits, more of 8, and weights of 4 bits carry it on with errors of their own.
 _FINE = {"fp32": 1e-4, "fp16": 1e-4, "int16x8": 1e-3}
 _INT8 = ("int8-dynamic", "int8-static")
 _INT4 = ("int4-dynamic", "int4-block32", "mixed")
