@@ -39,6 +39,7 @@ class Card:
         checkpoint: sha256 of the weights' files, and each file's own.
         tools: the versions that made it.
         options: how the model was built, as `BuildOptions.to_json` gives them.
+        recipe: of the precision, as `Recipe.to_json` gives it; empty for float32.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Card:
     checkpoint: dict[str, Any]
     tools: dict[str, str]
     options: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The card as plain JSON values."""

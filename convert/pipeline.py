@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from convert.float_model import FloatRequest, FloatResult, Variant, build_float_
 from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision
 from convert.quantize import quantize
+from convert.recipe import Recipe
 from convert.tflite import read_flatbuffer
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
@@ -57,6 +58,7 @@ def convert_checkpoint(
     precisions: Sequence[str],
     output_folder: Path,
     *,
+    recipe: Recipe | None = None,
     options: BuildOptions | None = None,
     variant: Variant = "rewritten",
     name_file: Callable[[ModelSpec, Precision], str] | None = None,
@@ -72,6 +74,7 @@ def convert_checkpoint(
         model: registered name or FILE.py:NAME of its ModelSpec.
         precisions: names from the precision table; repeats are made once.
         output_folder: made if need be.
+        recipe: for the precision "mixed", which is made too where one is given.
         options: how the model is built, where its own way is not wanted.
         variant: "plain" leaves our rewrites out, for comparison.
         name_file: the name of each file; None names what it holds and its precision.
@@ -89,14 +92,15 @@ def convert_checkpoint(
     call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
-    wanted = list(dict.fromkeys(find_precision(name) for name in precisions))
+    names = [*precisions, *(["mixed"] if recipe else [])]
+    wanted = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
     if not wanted:
         raise UsageError("no precision asked for; add --precision fp32, for one")
     stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
-    names = {
-        row: name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite" for row in wanted
+    targets = {
+        row: output_folder / (name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite")
+        for row in wanted
     }
-    targets = {row: output_folder / name for row, name in names.items()}
     _refuse_overwriting(targets.values(), force=force)
     list_files(checkpoint)  # a missing one is told before anything is begun
     make_folder(output_folder)
@@ -119,6 +123,7 @@ def convert_checkpoint(
                 checkpoint=identity,
                 tools=tool_versions(),
                 options=options.to_json(),
+                recipe=row.recipe.to_json() if row.recipe else {},
             )
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
@@ -131,6 +136,15 @@ def convert_checkpoint(
         for row, path in targets.items()
     )
     return Conversion(files, identity["sha256"], result)
+
+
+def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
+    """The row, "mixed" with the recipe that was given."""
+    if row.name != "mixed":
+        return row
+    if recipe is None:
+        raise UsageError("precision 'mixed' has no recipe of its own; give one")
+    return replace(row, recipe=recipe)
 
 
 def _called_here(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -152,7 +166,7 @@ def _make_precisions(converted: Path, cards: dict[Precision, Card]) -> dict[str,
             converted.unlink()
         else:
             quantized = target.with_suffix(".quantized")
-            quantize(float_model, row, quantized)
+            quantize(float_model, row.recipe, quantized)
             stamp(quantized, target, card)
             quantized.unlink()
         seconds[row.name] = time.perf_counter() - started

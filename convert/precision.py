@@ -4,6 +4,7 @@ import difflib
 from dataclasses import dataclass
 
 from chunkport.errors import UsageError
+from convert.recipe import Recipe, Rule
 
 
 @dataclass(frozen=True)
@@ -13,22 +14,48 @@ class Precision:
     Attributes:
         name: as given to `--precision` and written into the card.
         suffix: the end of its file names.
-        recipe: the ai-edge-quantizer recipe that makes it from the float32 file; None for that
-            file itself, "float_casting" for FP16.
+        recipe: how it is made from the float32 file; None for that file itself, and for "mixed",
+            whose recipe is given with `--recipe`.
         needs: what must be at hand to make it.
         purpose: what it is for, in one line.
         weight_bytes: bytes per weight that it aims at.
-        float_ops: ops, by their TFLite names, that the recipe leaves as they are.
+        held_to: the precision whose limits judge it where a model has none for it alone.
     """
 
     name: str
     suffix: str
-    recipe: str | None
+    recipe: Recipe | None
     needs: str
     purpose: str
     weight_bytes: float
-    float_ops: tuple[str, ...] = ()
+    held_to: str
 
+
+# XNNPACK has no depthwise convolution with float inputs and integer weights, and LiteRT cannot
+# prepare such a product of two activations.
+_NO_DYNAMIC_KERNEL = (
+    Rule(
+        "float32",
+        "float32",
+        op="DEPTHWISE_CONV_2D",
+        reason="XNNPACK has no such kernel for integer weights and float activations",
+    ),
+    Rule(
+        "float32",
+        "float32",
+        op="BATCH_MATMUL",
+        reason="LiteRT cannot prepare a product of two activations so",
+    ),
+)
+# The pictures' resize is no layer that was trained, and in INT8 it would change a picture by more
+# than one step of a byte. Names of tensors hold their module's class.
+_EXACT_RESIZE = Rule(
+    "float32",
+    "float32",
+    layer="AntialiasedResize",
+    reason="the resize of the pictures stays exact",
+)
+_DYNAMIC = (Rule("int8"), *_NO_DYNAMIC_KERNEL)
 
 PRECISIONS = (
     Precision(
@@ -38,25 +65,78 @@ PRECISIONS = (
         needs="nothing",
         purpose="the reference",
         weight_bytes=4,
+        held_to="fp32",
     ),
     Precision(
         name="fp16",
         suffix="fp16",
-        recipe="float_casting",
+        recipe=Recipe((Rule("float16", "float32"), _EXACT_RESIZE)),
         needs="nothing",
         purpose="half the file, for phone GPUs; on CPUs as fast as fp32, in browsers far slower",
         weight_bytes=2,
+        held_to="fp16",
     ),
     Precision(
         name="int8-dynamic",
         suffix="int8_dynamic",
-        recipe="dynamic_wi8_afp32",
+        recipe=Recipe((*_DYNAMIC, _EXACT_RESIZE)),
         needs="nothing",
         purpose="a quarter of the file, the fastest on CPUs and in browsers; float inputs, outputs",
         weight_bytes=1,
-        # XNNPACK has no depthwise convolution with float inputs and integer weights, and LiteRT
-        # cannot prepare such a product of two activations.
-        float_ops=("DEPTHWISE_CONV_2D", "BATCH_MATMUL"),
+        held_to="int8-dynamic",
+    ),
+    Precision(
+        name="int8-static",
+        suffix="int8_static",
+        recipe=Recipe((Rule("int8", "int8"), _EXACT_RESIZE)),
+        needs="samples to calibrate on",
+        purpose="NPUs, which compute in integers alone",
+        weight_bytes=1,
+        held_to="int8-dynamic",
+    ),
+    Precision(
+        name="int16x8",
+        suffix="int16x8",
+        recipe=Recipe((Rule("int8", "int16"), _EXACT_RESIZE)),
+        needs="samples to calibrate on",
+        purpose="NPUs, where 8 bits are too few for activations; very slow on CPUs",
+        weight_bytes=1,
+        held_to="int8-dynamic",
+    ),
+    Precision(
+        name="int4-dynamic",
+        suffix="int4_dynamic",
+        recipe=Recipe((*_DYNAMIC, Rule("int4"), *_NO_DYNAMIC_KERNEL, _EXACT_RESIZE)),
+        needs="nothing",
+        purpose="an eighth of the file, where the model bears it; int8 where there is no kernel",
+        weight_bytes=0.5,
+        held_to="int8-dynamic",
+    ),
+    Precision(
+        name="int4-block32",
+        suffix="int4_block32",
+        recipe=Recipe(
+            (
+                *_DYNAMIC,
+                Rule("int4"),
+                Rule("int4", granularity="block-32"),
+                *_NO_DYNAMIC_KERNEL,
+                _EXACT_RESIZE,
+            )
+        ),
+        needs="nothing",
+        purpose="as int4-dynamic, with a scale for every 32 weights of a fully connected layer",
+        weight_bytes=0.5625,
+        held_to="int8-dynamic",
+    ),
+    Precision(
+        name="mixed",
+        suffix="mixed",
+        recipe=None,
+        needs="a recipe, such as `chunkport optimize` finds",
+        purpose="the smallest file that still passes",
+        weight_bytes=0.7,
+        held_to="int8-dynamic",
     ),
 )
 _ALIASES = {"int8": "int8-dynamic"}
@@ -82,3 +162,15 @@ def find_precision(name: str) -> Precision:
     raise UsageError(
         f"unknown precision '{name}'.{meant} Precisions: {', '.join(precision_names())}"
     )
+
+
+def recipe_of(name: str) -> Recipe:
+    """How that precision is made from the float32 file.
+
+    Raises:
+        UsageError: there is no such precision, or it has no recipe of its own.
+    """
+    row = find_precision(name)
+    if row.recipe is None:
+        raise UsageError(f"precision '{row.name}' has no recipe: it needs {row.needs}")
+    return row.recipe

@@ -1,60 +1,153 @@
-"""Every precision other than float32, made from the float32 .tflite."""
+"""Every precision other than float32, made from the float32 .tflite by its recipe."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from chunkport.errors import ConversionError
-from convert.precision import Precision
 from convert.quantizer_fault import large_kernels_quantized
-from convert.tflite import constants, read_flatbuffer
+from convert.recipe import Recipe, Rule
+from convert.tflite import constants, op_kind, read_flatbuffer
 
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
-# The pictures' resize stays exact: it is no layer that was trained, and in INT8 it would change a
-# picture by more than one step of a byte. Names of tensors hold their module's class.
-_LEFT_EXACT = ".*AntialiasedResize.*"
+_ALGORITHMS = {
+    "min-max": "MIN_MAX_UNIFORM_QUANT",
+    "octav": "OCTAV",
+    "mse": "MSE",
+    "gptq": "GPTQ",
+}
+# What the quantizer calls otherwise than TFLite does.
+_OP_NAMES = {"*": "ALL_SUPPORTED", "TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
+_IN_BLOCKS = ("FULLY_CONNECTED", "EMBEDDING_LOOKUP")
+_BITS = {"int4": 4, "int8": 8, "int16": 16}
+
+# What the quantizer's calibration gives: by tensor name, what was measured of it.
+Measured = dict[str, dict[str, Any]]
 
 
-def quantize(float_model: Path, precision: Precision, target: Path) -> None:
-    """Write `target` in that precision. Meant for a process of its own.
+def quantize(
+    float_model: Path, recipe: Recipe, target: Path, measured: Measured | None = None
+) -> None:
+    """Write `target` by the recipe. Meant for a process of its own.
+
+    Args:
+        float_model: the float32 .tflite.
+        recipe: the widths.
+        target: the file to write.
+        measured: by tensor name, what calibration found; for recipes that are calibrated.
 
     Raises:
         ConversionError: a weight does not fit the precision, or the quantizer failed.
     """
-    from ai_edge_quantizer import quantizer, recipe
+    from ai_edge_quantizer import quantizer
 
-    if precision.recipe is None:
-        raise ConversionError(f"{precision.name} is the float32 file itself")
-    tool = quantizer.Quantizer(str(float_model))
-    if precision.recipe == "float_casting":
+    if any(rule.weights == "float16" for rule in recipe.rules):
         _refuse_beyond_float16(float_model)
-        tool.add_weight_only_config(
-            ".*",
-            quantizer.qtyping.TFLOperationName.ALL_SUPPORTED,
-            num_bits=16,
-            algorithm_key=quantizer.algorithm_manager.AlgorithmName.FLOAT_CASTING,
-        )
-    else:
-        tool.load_quantization_recipe(getattr(recipe, precision.recipe)())
-        for op in precision.float_ops:
-            tool.update_quantization_recipe(
-                ".*",
-                getattr(quantizer.qtyping.TFLOperationName, op),
-                algorithm_key=quantizer.algorithm_manager.AlgorithmName.NO_QUANTIZE,
-            )
-    tool.update_quantization_recipe(
-        _LEFT_EXACT,
-        quantizer.qtyping.TFLOperationName.ALL_SUPPORTED,
-        algorithm_key=quantizer.algorithm_manager.AlgorithmName.NO_QUANTIZE,
-    )
+    tool = quantizer.Quantizer(str(float_model))
+    configure(tool, recipe, read_flatbuffer(float_model))
     try:
         with large_kernels_quantized():
             # To the file as it is made: a copy of the whole would not fit beside the largest.
-            tool.quantize(serialize_to_path=str(target))
+            tool.quantize(measured, serialize_to_path=str(target))
     except (RuntimeError, ValueError) as error:
-        raise ConversionError(
-            f"ai-edge-quantizer could not make {precision.name}: {error}"
-        ) from error
+        raise ConversionError(f"ai-edge-quantizer could not make the file: {error}") from error
+
+
+def configure(tool: Any, recipe: Recipe, model: Any) -> None:
+    """Give the quantizer the recipe's rules, each for the ops of this model that it can do.
+
+    Raises:
+        ConversionError: a rule for one kind of op is none that the quantizer can do.
+    """
+    from ai_edge_quantizer.qtyping import TFLOperationName
+
+    for index, rule in enumerate(recipe.rules):
+        name = _OP_NAMES.get(rule.op, rule.op)
+        if name not in TFLOperationName.__members__:
+            continue  # the quantizer leaves such ops alone, whatever the rule says
+        # A pattern of its own for each: under one, the quantizer keeps one rule for all ops.
+        pattern = f"(?#{index}){_all_but(undivided(model, rule))}(?:{rule.layer})"
+        try:
+            tool.update_quantization_recipe(
+                pattern, TFLOperationName[name], _op_config(rule), _algorithm(rule)
+            )
+        except ValueError as error:
+            raise ConversionError(
+                f"rule {index} of the recipe ({rule.weights} {rule.granularity}, "
+                f"{rule.activations} activations) cannot be done for {rule.op}: {error}"
+            ) from error
+    if recipe.calibrated and not recipe.integer_io:
+        for side in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
+            tool.update_quantization_recipe("(?#io).*", side, None, "no_quantize")
+
+
+def undivided(model: Any, rule: Rule) -> list[str]:
+    """Names of the layers whose rows of weights the rule's blocks do not divide evenly.
+
+    The quantizer fails on these, so that an earlier rule has to do.
+    """
+    kind, _, block = rule.granularity.partition("-")
+    if kind == "channel":
+        return []
+    found = []
+    for subgraph in model.subgraphs:
+        for op in subgraph.operators:
+            if op_kind(model, op) in _IN_BLOCKS:
+                length = subgraph.tensors[op.inputs[1]].shape[-1]
+                if length % int(block):
+                    found.append(subgraph.tensors[op.outputs[0]].name.decode())
+    return found
+
+
+def _all_but(names: list[str]) -> str:
+    return f"^(?!.*(?:{'|'.join(map(re.escape, names))})).*" if names else ""
+
+
+def _algorithm(rule: Rule) -> Any:
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    if rule.weights == "float32":
+        return AlgorithmName.NO_QUANTIZE
+    if rule.weights == "float16":
+        return AlgorithmName.FLOAT_CASTING
+    return AlgorithmName[_ALGORITHMS[rule.algorithm]]
+
+
+def _op_config(rule: Rule) -> Any:
+    """The rule in the quantizer's own terms; None for what stays float32."""
+    from ai_edge_quantizer import qtyping
+
+    if rule.weights == "float32":
+        return None
+    if rule.weights == "float16":
+        return qtyping.OpQuantizationConfig(
+            weight_tensor_config=qtyping.TensorQuantizationConfig(
+                num_bits=16, dtype=qtyping.TensorDataType.FLOAT
+            ),
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        )
+    granularity, _, block = rule.granularity.upper().partition("-")
+    weights = qtyping.TensorQuantizationConfig(
+        num_bits=_BITS[rule.weights],
+        symmetric=True,  # the only ones that LiteRT's kernels know
+        granularity=qtyping.QuantGranularity[f"{granularity}WISE" + (block and f"_{block}")],
+    )
+    measured = rule.activations in _BITS
+    in_float = rule.activations == "float32"
+    kinds = qtyping.ComputePrecision
+    return qtyping.OpQuantizationConfig(
+        activation_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=_BITS[rule.activations], symmetric=rule.activations == "int16"
+        )
+        if measured
+        else None,
+        weight_tensor_config=weights,
+        compute_precision=kinds.FLOAT if in_float else kinds.INTEGER,
+        explicit_dequantize=in_float,
+    )
 
 
 def _refuse_beyond_float16(float_model: Path) -> None:

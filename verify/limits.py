@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from chunkport.errors import UsageError
+from convert.precision import find_precision
 from verify.metrics import METRICS
 from verify.trials import TrialChoices, find_trial
 from verify.verdict import Figure, Limits
@@ -20,8 +21,10 @@ def figures_of(spec: ModelSpec, choices: TrialChoices | None) -> dict[str, Figur
 
 
 def limits_for(spec: ModelSpec, precision: str, by_hand: Iterable[Limit] = ()) -> Limits:
-    """The limits by row: the spec's, but a user's own where there is one."""
-    limits = {limit.metric: limit for limit in spec.limits.get(precision, ())}
+    """The limits by row: those of the spec, or what the precision is held to; by hand first."""
+    own = spec.limits.get(precision)
+    stated = spec.limits.get(find_precision(precision).held_to, ()) if own is None else own
+    limits = {limit.metric: limit for limit in stated}
     return limits | {limit.metric: limit for limit in by_hand}
 
 

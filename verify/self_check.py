@@ -13,7 +13,7 @@ from torch import nn
 
 from chunkport.errors import ConversionError
 from convert.float_model import export
-from convert.precision import find_precision
+from convert.precision import recipe_of
 from convert.quantize import quantize
 from verify.runtimes.litert import LiteRtSession
 
@@ -54,7 +54,7 @@ def largest_errors(folder: Path) -> dict[str, float]:
     for name, limit in _LIMITS.items():
         model = folder / f"{name}.tflite"
         if model != float_model:
-            quantize(float_model, find_precision(name), model)
+            quantize(float_model, recipe_of(name), model)
         actual = LiteRtSession(model, threads=1).run({"image": image.numpy()})["scores"]
         errors[name] = float(abs(actual - expected).max())
         if not errors[name] <= limit:  # NaN is no less wrong

@@ -3,7 +3,7 @@
 import pytest
 
 from chunkport.errors import UsageError
-from convert.precision import PRECISIONS, find_precision, precision_names
+from convert.precision import PRECISIONS, find_precision, precision_names, recipe_of
 
 
 def test_every_name_finds_its_row_and_no_two_rows_share_a_file_name() -> None:
@@ -15,8 +15,14 @@ def test_int8_alone_means_dynamic() -> None:
     assert find_precision("int8") is find_precision("int8-dynamic")
 
 
-def test_only_float32_needs_no_recipe() -> None:
-    assert [row.name for row in PRECISIONS if row.recipe is None] == ["fp32"]
+def test_only_float32_and_what_a_user_mixes_have_no_recipe() -> None:
+    assert [row.name for row in PRECISIONS if row.recipe is None] == ["fp32", "mixed"]
+    with pytest.raises(UsageError, match="'mixed' has no recipe: it needs a recipe"):
+        recipe_of("mixed")
+
+
+def test_every_precision_is_held_to_limits_that_models_state() -> None:
+    assert {row.held_to for row in PRECISIONS} == {"fp32", "fp16", "int8-dynamic"}
 
 
 @pytest.mark.parametrize(("wrong", "meant"), [("fp61", "fp16"), ("int8-dynamc", "int8-dynamic")])

@@ -9,7 +9,7 @@ import torch
 
 from chunkport.errors import ConversionError
 from convert.float_model import export
-from convert.precision import find_precision
+from convert.precision import recipe_of
 from convert.quantize import quantize
 from convert.tflite import constants, read_flatbuffer
 from verify.runtimes.litert import LiteRtSession
@@ -25,13 +25,8 @@ def test_a_weight_beyond_float16_is_refused_by_name(
     values = {"small": np.ones(3, np.float32), "large": np.array([1, -7e4], np.float32)}
     path = write_tflite(tmp_path / "a.tflite", values)
     with pytest.raises(ConversionError, match=r"'large' holds 7e\+04, beyond FP16's 65504"):
-        quantize(path, find_precision("fp16"), tmp_path / "b.tflite")
+        quantize(path, recipe_of("fp16"), tmp_path / "b.tflite")
     assert [file.name for file in tmp_path.iterdir()] == ["a.tflite"]
-
-
-def test_float32_is_not_made_from_itself(tmp_path: Path) -> None:
-    with pytest.raises(ConversionError, match="fp32 is the float32 file itself"):
-        quantize(tmp_path / "a.tflite", find_precision("fp32"), tmp_path / "b.tflite")
 
 
 @pytest.mark.integration
@@ -88,6 +83,6 @@ def test_a_picture_is_resized_exactly_in_every_precision(
     expected = resize_as_public(image, (40, 40)).permute(0, 2, 3, 1).numpy()
     given = image.permute(0, 2, 3, 1).contiguous() if channels_last else image
     export(_Resize(channels_last=channels_last).eval(), {"image": given}, tmp_path / "a.tflite")
-    quantize(tmp_path / "a.tflite", find_precision(precision), tmp_path / "b.tflite")
+    quantize(tmp_path / "a.tflite", recipe_of(precision), tmp_path / "b.tflite")
     resized = LiteRtSession(tmp_path / "b.tflite", 1).run({"image": given.numpy()})["resized"]
     np.testing.assert_allclose(resized, expected, rtol=0, atol=1e-6)

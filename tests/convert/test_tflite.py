@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
 from convert import tflite
-from convert.precision import find_precision
+from convert.precision import recipe_of
 from convert.quantize import quantize
 from convert.tflite import (
     Deferred,
@@ -167,7 +167,7 @@ def test_a_file_written_so_runs_everywhere_and_is_quantized_with_its_metadata(
     out = outputs[0].read(expected.size, np.float32).reshape(expected.shape)
     np.testing.assert_allclose(out, expected, atol=1e-6)
 
-    quantize(outside, find_precision("int8-dynamic"), tmp_path / "int8.tflite")
+    quantize(outside, recipe_of("int8-dynamic"), tmp_path / "int8.tflite")
     assert find_metadata(read_flatbuffer(tmp_path / "int8.tflite"), "chunkport_card.json")
     assert np.abs(_interpreted(tmp_path / "int8.tflite", latent) - expected).mean() < 0.05
 

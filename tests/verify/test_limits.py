@@ -1,5 +1,7 @@
 """Whose limits a file is held to, and which of a user's are refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from chunkport.errors import UsageError
@@ -21,7 +23,7 @@ def test_a_limit_by_hand_takes_the_place_of_the_models_and_keeps_its_sense() -> 
 
 
 def test_a_precision_without_limits_gets_those_by_hand() -> None:
-    limits = limits_for(SPEC, "int4", parse_limits(["psnr_db=12.5"], FIGURES))
+    limits = limits_for(replace(SPEC, limits={}), "fp16", parse_limits(["psnr_db=12.5"], FIGURES))
     assert list(limits) == ["psnr_db"]
 
 
