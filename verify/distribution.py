@@ -1,6 +1,7 @@
 """Work spread over processes by Ray, on this machine or on a cluster; results come in order."""
 
 import importlib.util
+import logging
 import os
 import sys
 import tempfile
@@ -22,8 +23,13 @@ _MISSING = "ray is not installed, and --workers needs it; pip install 'chunkport
 _OBJECT_STORE_BYTES = 256 << 20  # of shared memory; what does not fit goes to the temporary folder
 _LONGEST_FOLDER = 30  # characters: its sockets lie deep below it, in at most 107
 _TRIES = 2
-# Ray would send statistics of its use, and warn of what it will do otherwise some day.
-_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# Ray would send statistics of its use, warn of what it will do otherwise some day, and let its
+# workers run only when nobody else does.
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",
+}
 
 
 @dataclass
@@ -65,7 +71,7 @@ class Workers:
     """Processes that wait for work; from `open_workers`."""
 
     count: int
-    on_note: Callable[[str], None] = lambda _note: None
+    on_warning: Callable[[str], None] = lambda _warning: None
     _idle: list[Any] = field(default_factory=list)
     _functions: int = 0
 
@@ -130,7 +136,7 @@ class Workers:
         except RayError as error:
             said = f"a worker died at part {task.place + 1}, most often for want of memory"
             if task.tries < _TRIES:
-                self.on_note(f"{said}; the part is tried again")
+                self.on_warning(f"{said}; the part is tried again")
                 return None
             return _raising(
                 WorkerDiedError(f"{said}, and so did another; try again with fewer --workers"),
@@ -168,13 +174,15 @@ def require_ray() -> None:
 def open_workers(
     count: int,
     address: str | None = None,
+    *,
     on_note: Callable[[str], None] = lambda _note: None,
+    on_warning: Callable[[str], None] = lambda _warning: None,
 ) -> Iterator[Workers | None]:
     """That many processes until the block ends; None for one alone, which is this one.
 
     They are of the cluster at `address` or at RAY_ADDRESS, if there is one, and else of this
     machine; then nothing of them is left afterwards. What Ray says on stdout goes to stderr
-    meanwhile.
+    meanwhile. `on_note` is told what is being done, and `on_warning` of workers that died.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -205,7 +213,7 @@ def open_workers(
             }
         stack.callback(ray.shutdown)
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, RuntimeError) as error:
             if address == _HERE:
                 raise
@@ -213,7 +221,7 @@ def open_workers(
                 f"{address}: no Ray cluster to work with ({str(error).splitlines()[0]}); name one "
                 f"that runs, or leave out --ray-address and {ADDRESS_VARIABLE}"
             ) from error
-        yield Workers(count, on_note)
+        yield Workers(count, on_warning)
 
 
 def _short_folder() -> str | None:

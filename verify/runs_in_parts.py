@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from verify.distribution import Workers
 from verify.inputs import Inputs
 from verify.runtimes.litert import LiteRtSession
+from verify.subject import Subject
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, Contract, ModelSpec
 
@@ -32,15 +33,15 @@ class Part:
 
 @dataclass
 class _Model:
-    """What a worker must know of a model to make inputs of parts."""
+    """What a worker must know of a model to make the inputs of a part."""
 
     model: str
-    options: BuildOptions
+    options: BuildOptions | None
     contract: Contract
 
     @cached_property
     def spec(self) -> ModelSpec:
-        """Found where it is needed: it may hold functions that cannot be sent."""
+        """Looked up by the worker, as it may hold functions that cannot be sent."""
         return find_spec(self.model, self.options)
 
     def inputs(self, part: Part) -> Inputs:
@@ -49,10 +50,19 @@ class _Model:
 
 @dataclass
 class NetworkRun(_Model):
-    """The network on parts; `threads` are PyTorch's, by whose number sums are ordered."""
+    """The network on parts; on the number of PyTorch's `threads` depends in what order it adds."""
 
     checkpoint: Path
     threads: int
+
+    @classmethod
+    def of(
+        cls, model: str, options: BuildOptions | None, contract: Contract, checkpoint: Path
+    ) -> "NetworkRun":
+        """Of a checkpoint, to be run as in this process."""
+        import torch
+
+        return cls(model, options, contract, checkpoint, torch.get_num_threads())
 
     @cached_property
     def _network(self) -> Any:
@@ -68,10 +78,15 @@ class NetworkRun(_Model):
 
 @dataclass
 class FileRun(_Model):
-    """A .tflite on parts; `threads` are the runtime's."""
+    """A .tflite on parts, in the runtime's `threads`."""
 
     path: Path
     threads: int
+
+    @classmethod
+    def of(cls, subject: Subject, contract: Contract, threads: int) -> "FileRun":
+        """Of a file that is known to load."""
+        return cls(subject.model, subject.options, contract, subject.path, threads)
 
     @cached_property
     def _session(self) -> LiteRtSession:
@@ -84,7 +99,7 @@ class FileRun(_Model):
 
 def run_in_parts(
     run: Callable[[Part], "list[Arrays]"],
-    inputs: Inputs,
+    inputs: "Sequence[Arrays]",
     workers: Workers,
     on_sample: Callable[..., None],
 ) -> "list[Arrays]":
@@ -101,11 +116,14 @@ def run_in_parts(
     return outputs
 
 
-def parts_of(inputs: Inputs, workers: int) -> Iterator[Part]:
-    """The inputs in their order, in parts as even as may be."""
+def parts_of(inputs: "Sequence[Arrays]", workers: int) -> Iterator[Part]:
+    """The inputs in their order, in parts of one size; pictures are not read for it."""
+    samples: Sequence[Arrays] = inputs
+    pictures: tuple[Path, ...] = ()
+    if isinstance(inputs, Inputs):
+        samples, pictures = inputs.samples, inputs.pictures
     size = min(math.ceil(len(inputs) / (workers * _PARTS_EACH)), _LARGEST_PART)
-    first = len(inputs.samples)
+    first = len(samples)
     for start in range(0, len(inputs), size):
         end = start + size
-        pictures = inputs.pictures[max(start - first, 0) : max(end - first, 0)]
-        yield Part(inputs.samples[start:end], pictures)
+        yield Part(samples[start:end], pictures[max(start - first, 0) : max(end - first, 0)])
