@@ -41,28 +41,56 @@ class _Task(Generic[Item]):
     tries: int = 0
 
 
+@dataclass(frozen=True)
+class _Work:
+    """A function and what it finds around it, as in the process that sends it.
+
+    Attributes:
+        number: of the function, counted up.
+        function: a reference to it, in a tuple, for it to be fetched when it is new and no sooner.
+        folder: the working directory.
+        threads: PyTorch's; in what order it adds, and so the last bit, depends on their number.
+    """
+
+    number: int
+    function: tuple[Any]
+    folder: str
+    threads: int
+
+    def prepare(self) -> Callable[[Any], Any]:
+        """The function, once everything around it is as it was.
+
+        Raises:
+            UsageError: the working directory is not on this machine.
+        """
+        import ray
+        import torch
+
+        try:
+            os.chdir(self.folder)
+        except OSError as error:
+            raise UsageError(
+                f"{self.folder}: not there on a worker's machine ({error.strerror}); all machines "
+                "of a cluster must have the same files in the same place"
+            ) from error
+        torch.set_num_threads(self.threads)
+        function: Callable[[Any], Any] = ray.get(self.function[0])
+        return function
+
+
 @dataclass
 class _Worker:
     """What runs in a process of its own: one function at a time, with all that it has loaded."""
 
-    _number: int = -1
+    _number: int = 0
     _function: Callable[[Any], Any] | None = None
 
-    def call(self, number: int, function: list[Any], folder: str, item: Any) -> Any:
-        """The function of that number, of one item; fetched when its number is new."""
-        if number != self._number or self._function is None:
-            import ray
-
-            try:
-                os.chdir(folder)
-            except OSError as error:
-                raise UsageError(
-                    f"{folder}: not there on the worker's machine ({error.strerror}); all machines "
-                    "of a cluster must have the same files in the same place"
-                ) from error
-            self._function = None  # before the next: both may hold a whole network
-            self._function = ray.get(function[0])
-            self._number = number
+    def call(self, work: _Work, item: Any) -> Any:
+        """The function of one item."""
+        if work.number != self._number or self._function is None:
+            self._function = None  # before the next: each may hold a whole network
+            self._function = work.prepare()
+            self._number = work.number
         return self._function(item)
 
 
@@ -88,10 +116,12 @@ class Workers:
             Exception: whatever the function raises, of the first item of which it does.
         """
         import ray
+        import torch
 
         self._functions += 1
-        # In a list, for it to be fetched when it is new and not with every item.
-        work = self._functions, [ray.put(function)], str(Path.cwd())
+        work = _Work(
+            *(self._functions, (ray.put(function),)), str(Path.cwd()), torch.get_num_threads()
+        )
         waiting = deque(_Task(place, item) for place, item in enumerate(items))
         busy: dict[Any, tuple[Any, _Task[Item]]] = {}
         done: dict[int, Callable[[], Result]] = {}
@@ -101,7 +131,7 @@ class Workers:
                 while waiting and len(busy) < self.count:
                     task, worker = waiting.popleft(), self._worker()
                     task.tries += 1
-                    busy[worker.call.remote(*work, task.item)] = worker, task
+                    busy[worker.call.remote(work, task.item)] = worker, task
                 (ready, *_), _ = ray.wait(list(busy), num_returns=1)
                 worker, task = busy.pop(ready)
                 outcome = self._outcome(ready, worker, task)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from wrappers.spec import Arrays, Contract, ModelSpec
 
-_KEPT_BYTES = 256 << 20  # of pictures; the others are read anew for every file that is judged
+_KEPT_BYTES = 128 << 20  # of pictures; the others are read anew for every file that is judged
 
 
 class Inputs(Sequence["Arrays"]):

@@ -122,7 +122,8 @@ def _checks(
         if workers is None:
             outputs = run_on_samples(session, reference.inputs, on_sample)
         else:
-            run = FileRun.of(subject, reference.contract, threads)
+            model = subject.model, subject.options, reference.contract
+            run = FileRun(*model, subject.path, threads)
             outputs = run_in_parts(run, reference.inputs, workers, on_sample)
         again = session.run(reference.inputs[0])
     except (ValueError, RuntimeError) as error:

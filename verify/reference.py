@@ -108,7 +108,7 @@ def compute_reference(
             outputs.append(spec.reference(network, item))
             on_sample()
     else:
-        run = NetworkRun.of(model, options, contract, checkpoint)
+        run = NetworkRun(model, options, contract, checkpoint)
         outputs = run_in_parts(run, inputs, workers, on_sample)
     digest = identify_checkpoint(checkpoint)["sha256"]
     prepared: tuple[PreparedTrial, ...] = ()

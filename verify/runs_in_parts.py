@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from verify.distribution import Workers
 from verify.inputs import Inputs
 from verify.runtimes.litert import LiteRtSession
-from verify.subject import Subject
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, Contract, ModelSpec
 
@@ -50,25 +49,12 @@ class _Model:
 
 @dataclass
 class NetworkRun(_Model):
-    """The network on parts; on the number of PyTorch's `threads` depends in what order it adds."""
+    """The network on parts."""
 
     checkpoint: Path
-    threads: int
-
-    @classmethod
-    def of(
-        cls, model: str, options: BuildOptions | None, contract: Contract, checkpoint: Path
-    ) -> "NetworkRun":
-        """Of a checkpoint, to be run as in this process."""
-        import torch
-
-        return cls(model, options, contract, checkpoint, torch.get_num_threads())
 
     @cached_property
     def _network(self) -> Any:
-        import torch
-
-        torch.set_num_threads(self.threads)
         return self.spec.open_network(self.checkpoint)
 
     def __call__(self, part: Part) -> "list[Arrays]":
@@ -82,11 +68,6 @@ class FileRun(_Model):
 
     path: Path
     threads: int
-
-    @classmethod
-    def of(cls, subject: Subject, contract: Contract, threads: int) -> "FileRun":
-        """Of a file that is known to load."""
-        return cls(subject.model, subject.options, contract, subject.path, threads)
 
     @cached_property
     def _session(self) -> LiteRtSession:
