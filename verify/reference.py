@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chunkport.errors import UsageError
 from chunkport.files import sha256_of
 from convert.card import Card, identify_checkpoint
 from verify.distribution import Workers
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 NO_CHECKPOINT = "there is no checkpoint to compare with"
-_PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -162,21 +160,3 @@ def reference_without_network(
     inputs = Inputs(spec, contract, spec.make_samples(contract, samples, seed), pictures)
     prepared = trials_without_network(spec, NO_CHECKPOINT)
     return Reference(spec, contract, None, inputs, [], seed, tuple(pictures), prepared)
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """The picture files in a folder, by name; hidden ones are left out, as shells do.
-
-    Raises:
-        UsageError: there is none, or no such folder.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: is no folder; name one with pictures")
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in _PICTURES and not path.name.startswith(".") and path.is_file()
-    )
-    if not found:
-        raise UsageError(f"{folder}: holds no picture ({', '.join(sorted(_PICTURES))})")
-    return found
