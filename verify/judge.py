@@ -9,10 +9,12 @@ from chunkport.files import sha256_of
 from convert.audit import find_weights
 from convert.weight_origins import rounding_of
 from verify.coverage_check import check_coverage
+from verify.distribution import Workers
 from verify.limits import limits_for
 from verify.metrics import METRICS, stacked
 from verify.opening import open_session
 from verify.reference import NO_CHECKPOINT, Reference
+from verify.runs_in_parts import FileRun, run_in_parts
 from verify.subject import Subject
 from verify.verdict import Check, Limits, Verdict, measured, skipped, yes_or_no
 from wrappers.spec import Contract, Limit, ModelSpec
@@ -40,15 +42,20 @@ def judge(
     subject: Subject,
     reference: Reference,
     threads: int,
-    on_sample: Callable[[], None] = lambda: None,
+    on_sample: Callable[..., None] = lambda _count=1: None,
     on_outputs: "Callable[[list[Arrays]], None]" = lambda _outputs: None,
     *,
     by_hand: Sequence[Limit] = (),
+    workers: Workers | None = None,
 ) -> Verdict:
     """Every check of one file; a check that cannot run is a row with its reason.
 
     `on_outputs` is handed the outputs that are judged, one per sample, once the file has run.
-    Limits set `by_hand` take the place of the model's own.
+    Limits set `by_hand` take the place of the model's own. With `workers` these run the file on the
+    samples; `on_sample` is told of how many were done, of one by default.
+
+    Raises:
+        WorkerDiedError: two workers died of the same samples.
     """
     limits = limits_for(reference.spec, subject.precision, by_hand)
     return Verdict(
@@ -65,6 +72,7 @@ def judge(
                 threads=threads,
                 on_sample=on_sample,
                 on_outputs=on_outputs,
+                workers=workers,
             )
         ),
         variant=subject.card.variant if subject.card else None,
@@ -90,8 +98,9 @@ def _checks(
     limits: Limits,
     *,
     threads: int,
-    on_sample: Callable[[], None],
+    on_sample: Callable[..., None],
     on_outputs: "Callable[[list[Arrays]], None]",
+    workers: Workers | None,
 ) -> Iterator[Check]:
     yield _integrity(subject)
     yield _lineage(subject, reference)
@@ -113,7 +122,12 @@ def _checks(
         yield from _all_skipped(reference, "the signature differs", after="signature")
         return
     try:
-        outputs = run_on_samples(session, reference.inputs, on_sample)
+        if workers is None:
+            outputs = run_on_samples(session, reference.inputs, on_sample)
+        else:
+            model = subject.model, subject.options, reference.contract
+            run = FileRun(*model, subject.path, threads)
+            outputs = run_in_parts(run, reference.inputs, workers, on_sample)
         again = session.run(reference.inputs[0])
     except (ValueError, RuntimeError) as error:
         yield _step("runs", first_line(error))
