@@ -98,7 +98,7 @@ def write_bundle(
     place = target.resolve()  # a link to a bundle stays one
     with _staged(place) as staged:
         document, contract = _fill(request, session, staged, on_sample)
-        no_page = _LEFT_OUT
+        no_page: str | None = _LEFT_OUT
         if request.page:
             path = request.subject.path
             no_page = unfit(path) or litert_js.fault_of(request.subject, contract)
