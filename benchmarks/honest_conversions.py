@@ -38,9 +38,9 @@ from verify.judge import STEPS
 from wrappers.spec import BuildOptions
 
 _FAITHFUL = ("fp32", "fp16", "int8-dynamic")
-_MOVING = Recipe(
+_CLIPPING = Recipe(
     tuple(
-        replace(rule, algorithm="gptq") if rule.weights == "int4" else rule
+        replace(rule, algorithm="octav") if rule.weights == "int4" else rule
         for rule in recipe_of("int4-dynamic").rules
     )
 )
@@ -125,7 +125,7 @@ def convert_all(networks: list[Honest], folder: Path) -> None:
             one.model,
             PRECISIONS,
             folder / one.name,
-            recipe=_MOVING,
+            recipe=_CLIPPING,
             options=one.options,
             isolated=False,
         )
