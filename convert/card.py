@@ -40,6 +40,7 @@ class Card:
         tools: the versions that made it.
         options: how the model was built, as `BuildOptions.to_json` gives them.
         recipe: of the precision, as `Recipe.to_json` gives it; empty for float32.
+        coverage: what came of it, as `Coverage.summary` gives it; empty for float32.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Card:
     tools: dict[str, str]
     options: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    coverage: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The card as plain JSON values."""

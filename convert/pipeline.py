@@ -12,12 +12,13 @@ from typing import Any
 from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
-from convert.card import Card, identify_checkpoint, stamp, tool_versions, write_with_card
+from convert.card import Card, identify_checkpoint, tool_versions, write_with_card
 from convert.constant_folding import fold_constants
+from convert.coverage import Coverage
+from convert.derivation import derive, refuse_float_alone
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
 from convert.isolation import run_isolated
 from convert.precision import Precision, find_precision
-from convert.quantize import quantize
 from convert.recipe import Recipe
 from convert.tflite import read_flatbuffer
 from wrappers.registry import find_spec
@@ -34,6 +35,7 @@ class ConvertedFile:
         size_bytes: its size.
         sha256: of its bytes.
         seconds: what it took to make from the float32 model.
+        coverage: what became of its ops; None for the float32 file, which is as it was converted.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class ConvertedFile:
     size_bytes: int
     sha256: str
     seconds: float
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def convert_checkpoint(
     output_folder: Path,
     *,
     recipe: Recipe | None = None,
+    require_full: bool = False,
     options: BuildOptions | None = None,
     variant: Variant = "rewritten",
     name_file: Callable[[ModelSpec, Precision], str] | None = None,
@@ -75,6 +79,7 @@ def convert_checkpoint(
         precisions: names from the precision table; repeats are made once.
         output_folder: made if need be.
         recipe: for the precision "mixed", which is made too where one is given.
+        require_full: refuse integer files that leave in float what their recipe is for.
         options: how the model is built, where its own way is not wanted.
         variant: "plain" leaves our rewrites out, for comparison.
         name_file: the name of each file; None names what it holds and its precision.
@@ -87,21 +92,21 @@ def convert_checkpoint(
     Raises:
         UsageError: unknown model or precision, a file exists, the folder is not writable.
         BadInputError: the checkpoint is damaged or of another model.
-        ConversionError: a tool refused or wrote something wrong.
+        ConversionError: a tool refused or wrote something wrong, or left something in float where
+            nothing may be.
     """
     call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
-    names = [*precisions, *(["mixed"] if recipe else [])]
-    wanted = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
-    if not wanted:
-        raise UsageError("no precision asked for; add --precision fp32, for one")
+    wanted = chosen_rows(precisions, recipe)
+    if require_full:
+        refuse_float_alone(row.recipe for row in wanted)
     stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
     targets = {
         row: output_folder / (name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite")
         for row in wanted
     }
-    _refuse_overwriting(targets.values(), force=force)
+    refuse_overwriting(targets.values(), force=force)
     list_files(checkpoint)  # a missing one is told before anything is begun
     make_folder(output_folder)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
@@ -127,15 +132,28 @@ def convert_checkpoint(
             )
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
-        seconds = call(_make_precisions, converted, cards)
+        made = call(partial(_make_precisions, require_full=require_full), converted, cards)
         for row, target in targets.items():
             _scratch_file(converted, row).replace(target)
     sync_folder(output_folder)
     files = tuple(
-        ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), seconds[row.name])
+        ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), *made[row.name])
         for row, path in targets.items()
     )
     return Conversion(files, identity["sha256"], result)
+
+
+def chosen_rows(precisions: Sequence[str], recipe: Recipe | None) -> list[Precision]:
+    """The rows of these precisions, each once, and of "mixed" where a recipe is given for it.
+
+    Raises:
+        UsageError: there is no such precision, none was asked for, or "mixed" has no recipe.
+    """
+    names = [*precisions, *(["mixed"] if recipe else [])]
+    rows = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
+    if not rows:
+        raise UsageError("no precision asked for; add --precision int8, for one")
+    return rows
 
 
 def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
@@ -143,7 +161,7 @@ def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
     if row.name != "mixed":
         return row
     if recipe is None:
-        raise UsageError("precision 'mixed' has no recipe of its own; give one")
+        raise UsageError("precision 'mixed' has no recipe of its own; give one with --recipe")
     return replace(row, recipe=recipe)
 
 
@@ -151,26 +169,26 @@ def _called_here(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def _make_precisions(converted: Path, cards: dict[Precision, Card]) -> dict[str, float]:
-    """Make each precision beside the converted file; the seconds that each took, by name.
+def _make_precisions(
+    converted: Path, cards: dict[Precision, Card], *, require_full: bool
+) -> dict[str, tuple[float, Coverage | None]]:
+    """Make each precision beside the converted file; by name, the seconds and the ops of each.
 
     Float32 comes first, wanted or not: the others are made from it.
     """
-    seconds = {}
+    made = {}
     float_model = _scratch_file(converted, find_precision("fp32"))
     for row, card in cards.items():
         started = time.perf_counter()
-        target = _scratch_file(converted, row)
+        target, coverage = _scratch_file(converted, row), None
         if row.recipe is None:
             _finish(converted, target, card)
             converted.unlink()
         else:
-            quantized = target.with_suffix(".quantized")
-            quantize(float_model, row.recipe, quantized)
-            stamp(quantized, target, card)
-            quantized.unlink()
-        seconds[row.name] = time.perf_counter() - started
-    return seconds
+            given = (float_model, row.name, row.recipe, target, card)
+            coverage = derive(*given, require_full=require_full)
+        made[row.name] = time.perf_counter() - started, coverage
+    return made
 
 
 def _finish(converted: Path, target: Path, card: Card) -> None:
@@ -184,7 +202,8 @@ def _scratch_file(converted: Path, row: Precision) -> Path:
     return converted.with_name(f"{row.name}.tflite")
 
 
-def _refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:
+def refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:
+    """Raises UsageError where one of the files is there, and nobody said to replace it."""
     existing = [str(path) for path in targets if path.exists()]
     if existing and not force:
         raise UsageError(f"{', '.join(existing)}: already there; add --force to replace")

@@ -83,6 +83,21 @@ def configure(tool: Any, recipe: Recipe, model: Any) -> None:
             tool.update_quantization_recipe("(?#io).*", side, None, "no_quantize")
 
 
+def can_do(rule: Rule, kind: str) -> bool:
+    """Whether the quantizer's policy has what the rule asks for, for ops that TFLite calls so."""
+    from ai_edge_quantizer.algorithm_manager import check_op_quantization_config
+    from ai_edge_quantizer.qtyping import TFLOperationName
+
+    name = _OP_NAMES.get(kind, kind)
+    if name not in TFLOperationName.__members__:
+        return False
+    try:
+        check_op_quantization_config(_algorithm(rule), TFLOperationName[name], _op_config(rule))
+    except ValueError:
+        return False
+    return True
+
+
 def undivided(model: Any, rule: Rule) -> list[str]:
     """Names of the layers whose rows of weights the rule's blocks do not divide evenly.
 
