@@ -102,8 +102,9 @@ def save_made(
     name: str, target: Path, chunk_mb: int | None, announce: Callable[[str], None]
 ) -> int:
     """Write the detector of a built-in card, as extracted from a training run; its bytes."""
-    model = {f"detector.{key}": source for key, source in made_detector(load_card(name)).items()}
-    contents = {"model": model, "args": _training_args(load_card(name))}
+    card = load_card(name)
+    model = {f"detector.{key}": source for key, source in made_detector(card).items()}
+    contents = {"model": model, "args": _training_args(card)}
     return save_streamed(contents, target, chunk_mb, announce=announce).total_bytes
 
 

@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from benchmarks.matrix_models import MatrixModel
 from chunkport.errors import ChunkportError
 from convert.pipeline import ConvertedFile, convert_checkpoint
 from convert.precision import PRECISIONS
+from convert.requantize import quantize_file
 from verify.benchmark.contenders import EAGER, Original, opened
 from verify.benchmark.timing import interleave
 from verify.judge import judge
@@ -23,7 +24,7 @@ from verify.verdict import Verdict
 
 # What a verdict is told by, the first of these that it has: in the terms of the task if it can.
 _LEADING = ("psnr_db", "bit_accuracy_none", "relative_l2")
-_MIXED = "mixed"
+_FLOAT, _MIXED = "fp32", "mixed"
 
 
 @dataclass(frozen=True)
@@ -97,51 +98,52 @@ def measure_model(column: MatrixModel, folder: Path, effort: Effort) -> list[Cel
         options=column.options,
         trials=TrialChoices() if effort.trials else None,
     )
-    verdicts: dict[str, Verdict] = {}
+    cells = {row.name: _cell(column, row.name, files, reasons.get(row.name)) for row in PRECISIONS}
+    able: dict[str, Path] = {}
     for name, made in files.items():
         fault = _too_slow(made.path, effort)
         if fault is None:
-            verdicts[name] = judge(identify(made.path), reference, effort.threads)
-            fault = None if verdicts[name].ran else "it does not run"
-        if fault:
-            reasons[name] = fault
-    able = {name: files[name].path for name in verdicts if name not in reasons}
-    times = _times(column, able, reference, effort)
-    return [
-        _cell(column, row.name, files, verdicts.get(row.name), times, reasons.get(row.name))
-        for row in PRECISIONS
-    ]
+            verdict = judge(identify(made.path), reference, effort.threads)
+            cells[name] = _judged(cells[name], verdict)
+            if verdict.ran:
+                able[name] = made.path
+                continue
+            fault = "it does not run"
+        cells[name] = replace(cells[name], reason=fault)
+    times_ms = _times(column, able, reference, effort)
+    return [_timed(cell, times_ms) for cell in cells.values()]
 
 
 def _make(
     column: MatrixModel, folder: Path, effort: Effort
 ) -> tuple[dict[str, ConvertedFile], dict[str, str]]:
     """The files by precision, and why those that are not there could not be made."""
-
-    def convert(*names: str) -> dict[str, ConvertedFile]:
-        conversion = convert_checkpoint(
-            column.checkpoint,
-            column.model,
-            names,
-            folder,
-            recipe=column.recipe if _MIXED in names else None,
-            options=column.options,
-            force=True,
-            isolated=effort.isolated,
-        )
-        return {file.precision: file for file in conversion.files}
-
-    rows = [row.name for row in PRECISIONS]
+    converted = convert_checkpoint(
+        column.checkpoint,
+        column.model,
+        [_FLOAT],
+        folder,
+        options=column.options,
+        force=True,
+        isolated=effort.isolated,
+    )
+    files = {file.precision: file for file in converted.files}
     reasons: dict[str, str] = {}
-    try:
-        return convert(*(name for name in rows if name != _MIXED or column.recipe)), reasons
-    except ChunkportError:
-        files: dict[str, ConvertedFile] = {}  # one of them is at fault: each by itself tells which
-    for name in rows:
+    for row in PRECISIONS:
+        if row.name in files:
+            continue
         try:
-            files |= convert(name)
+            made = quantize_file(
+                files[_FLOAT].path,
+                [row.name],
+                folder,
+                recipe=column.recipe if row.name == _MIXED else None,
+                force=True,
+                isolated=effort.isolated,
+            )
+            files |= {file.precision: file for file in made}
         except ChunkportError as error:
-            reasons[name] = " ".join(str(error).split())
+            reasons[row.name] = " ".join(str(error).split())
     return files, reasons
 
 
@@ -181,33 +183,44 @@ def _times(
 
 
 def _cell(
-    column: MatrixModel,
-    name: str,
-    files: Mapping[str, ConvertedFile],
-    verdict: Verdict | None,
-    times: Mapping[str, float],
-    reason: str | None,
+    column: MatrixModel, name: str, files: Mapping[str, ConvertedFile], fault: str | None
 ) -> Cell:
-    if name not in files:
-        return Cell(column.model, name, column.weights, reason=reason)
-    size, float_size = files[name].size_bytes, files["fp32"].size_bytes if "fp32" in files else None
-    time_ms, float_ms = times.get(name), times.get("fp32")
-    figures = {check.name: check.value for check in verdict.checks} if verdict else {}
-    leading = next((figure for figure in _LEADING if figures.get(figure) is not None), None)
-    return Cell(
-        model=column.model,
-        precision=name,
-        weights=column.weights,
-        size_bytes=size,
-        size_vs_fp32=size / float_size if float_size else None,
-        latency_p50_ms=time_ms,
-        speed_vs_fp32=float_ms / time_ms if float_ms and time_ms else None,
-        speed_vs_pytorch=times[EAGER.name] / time_ms if time_ms else None,
-        passed=verdict.passed if verdict else None,
-        failed=tuple(check.name for check in verdict.checks if check.passed is False)
-        if verdict
-        else (),
-        figure=leading,
-        value=figures[leading] if leading else None,
-        reason=reason,
+    """What is known of it before it is run."""
+    cell = Cell(column.model, name, column.weights, reason=fault)
+    made = files.get(name)
+    if made is None:
+        return cell
+    coverage = made.coverage
+    return replace(
+        cell,
+        size_bytes=made.size_bytes,
+        size_vs_fp32=made.size_bytes / files[_FLOAT].size_bytes,
+        computing=coverage.computing if coverage else None,
+        in_integers=coverage.in_integers if coverage else None,
+    )
+
+
+def _judged(cell: Cell, verdict: Verdict) -> Cell:
+    """The cell with its verdict."""
+    values = {check.name: check.value for check in verdict.checks if check.value is not None}
+    figure = next((name for name in _LEADING if name in values), None)
+    return replace(
+        cell,
+        passed=verdict.passed,
+        failed=tuple(check.name for check in verdict.checks if check.passed is False),
+        figure=figure,
+        value=None if figure is None else values[figure],
+    )
+
+
+def _timed(cell: Cell, times_ms: Mapping[str, float]) -> Cell:
+    """The cell with its speed."""
+    taken = times_ms.get(cell.precision)
+    if taken is None:
+        return cell
+    return replace(
+        cell,
+        latency_p50_ms=taken,
+        speed_vs_fp32=times_ms[_FLOAT] / taken if _FLOAT in times_ms else None,
+        speed_vs_pytorch=times_ms[EAGER.name] / taken,
     )

@@ -40,7 +40,6 @@ _COLUMNS = (
     Column("value", "", number, right=True),
     Column("in_integers", "in integers", lambda count: "-" if count is None else str(count)),
     Column("computing", "of ops", lambda count: "-" if count is None else str(count)),
-    Column("reason", "why not", lambda reason: reason or ""),
 )
 
 
@@ -78,38 +77,39 @@ def command(
     """Measure every model of the registry in every precision of the table."""
     if target is not None and target.exists() and not force:
         raise UsageError(f"{target}: already there; add --force to replace")
-    kept = read_cells(other_models) if other_models else []
     names = models or model_names()
+    others = read_cells(other_models) if other_models else []
+    cells = [cell for cell in others if cell.model not in names]
+    full = size == "full"
     effort = Effort(
-        samples, rounds, num_threads, size == "full", patience_s=_PATIENCE_S, isolated=True
+        *(samples, rounds, num_threads),
+        trials=full,
+        isolated=full,
+        patience_s=_PATIENCE_S if full else None,
     )
-    cells = {}
     with tempfile.TemporaryDirectory() as temporary:
         place = folder or Path(temporary)
         make_folder(place)
-        if size == "test":
-            columns = small_models(names, place)
-            effort = Effort(samples, rounds, num_threads, trials=False, isolated=False)
-        else:
+        if full:
             columns = full_models(names, place, _named(given), _named(recipes), output.note)
+        else:
+            columns = small_models(names, place)
         with output.progress("measuring", total=len(columns)) as advance:
             for column in columns:
                 output.note(f"measuring {column.model}")
-                found = run_isolated(measure_model, column, place / column.model, effort)
-                cells[column.model] = found
+                cells += run_isolated(measure_model, column, place / column.model, effort)
                 advance()
-    cells = {cell.model: [] for cell in kept} | cells
-    for cell in kept:
-        if cell.model not in names:
-            cells[cell.model].append(cell)
-    flat = [cell for model in sorted(cells) for cell in cells[model]]
+    cells.sort(key=lambda cell: cell.model)
     output.fact("machine", machine())
-    output.table("cells", f"Models at {size} size", _COLUMNS, [cell.to_json() for cell in flat])
+    output.table("cells", f"Models at {size} size", _COLUMNS, [cell.to_json() for cell in cells])
+    for cell in cells:
+        if cell.reason:
+            output.note(f"{cell.model} {cell.precision}: {cell.reason}")
     if target is not None:
         with replacing(target) as beside:
             beside.write_text(json.dumps(output.document(), indent=1), encoding="utf-8")
     if readme is not None:
-        replace_table(readme, as_markdown(flat))
+        replace_table(readme, as_markdown(cells))
 
 
 def read_cells(path: Path) -> list[Cell]:
