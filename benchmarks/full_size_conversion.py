@@ -66,8 +66,9 @@ def command(
             *("quantize", float_file, f"--recipe={recipe}", "-o", str(kept), "--samples=1")
         )
         int8, mixed = files["int8-dynamic"], mixed_files["mixed"]
-        kinds = {name: _kinds(Path(made["path"])) for name, made in _named(int8, mixed)}
-        behaving = _behaviour(checkpoint, dict(_named(int8, mixed)), samples)
+        paths = {"int8": Path(int8["path"]), "mixed": Path(mixed["path"])}
+        kinds = {name: _kinds(path) for name, path in paths.items()}
+        behaving = _behaviour(checkpoint, paths, samples)
     # The command, its helper that tracks resources, the conversion if it is one, the precisions.
     quantizing, making_mixed = both.processes[-1], mixing.processes[-1]
     figures = [
@@ -103,10 +104,6 @@ def command(
     return 0 if all(figure["met"] for figure in figures) else 1
 
 
-def _named(int8: dict[str, Any], mixed: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [("int8", int8), ("mixed", mixed)]
-
-
 def _kinds(path: Path) -> Counter[tuple[str, str]]:
     """How many ops there are of each kind and type of weights."""
     return Counter((entry.op, entry.dtype) for entry in weight_dtypes(read_flatbuffer(path)))
@@ -121,12 +118,10 @@ def _left_in_float(ops: Counter[tuple[str, str]]) -> int:
     )
 
 
-def _behaviour(
-    checkpoint: Path, files: dict[str, dict[str, Any]], samples: int
-) -> list[dict[str, object]]:
+def _behaviour(checkpoint: Path, paths: dict[str, Path], samples: int) -> list[dict[str, object]]:
     """How far the logits of each file are from PyTorch's, and the median of its runs in turn."""
     reference = compute_reference(_MODEL, checkpoint, samples, seed=0)
-    sessions = {name: LiteRtSession(Path(made["path"]), _THREADS) for name, made in files.items()}
+    sessions = {name: LiteRtSession(path, _THREADS) for name, path in paths.items()}
     exact = stacked(reference.outputs, "preds")
     rows: list[dict[str, object]] = [
         {"figure": "bits in all pictures", "value": samples * (exact.shape[1] - 1)}
