@@ -12,14 +12,18 @@ from typing import Any
 from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
+from convert.calibration import find_ranges
+from convert.calibration_samples import CalibrationChoice
 from convert.card import Card, identify_checkpoint, tool_versions, write_with_card
 from convert.constant_folding import fold_constants
 from convert.coverage import Coverage
-from convert.derivation import derive, refuse_float_alone
+from convert.derivation import derive, refuse_float_alone, refuse_idle_calibration
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
 from convert.isolation import run_isolated
-from convert.precision import Precision, find_precision
+from convert.precision import Precision, find_precision, wholly_integer
+from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
+from convert.tensor_names import shorten_names
 from convert.tflite import read_flatbuffer
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
@@ -48,11 +52,15 @@ class ConvertedFile:
 
 @dataclass(frozen=True)
 class Conversion:
-    """The files made from a checkpoint, and what is known about the float32 one beneath them."""
+    """The files made from a checkpoint, and what is known about the float32 one beneath them.
+
+    `ranges` are those of its activations, where a precision needed them.
+    """
 
     files: tuple[ConvertedFile, ...]
     checkpoint_sha256: str
     float_result: FloatResult
+    ranges: Ranges | None = None
 
 
 def convert_checkpoint(
@@ -63,6 +71,8 @@ def convert_checkpoint(
     *,
     recipe: Recipe | None = None,
     require_full: bool = False,
+    calibration: CalibrationChoice | None = None,
+    integer_io: bool = False,
     options: BuildOptions | None = None,
     variant: Variant = "rewritten",
     name_file: Callable[[ModelSpec, Precision], str] | None = None,
@@ -80,6 +90,9 @@ def convert_checkpoint(
         output_folder: made if need be.
         recipe: for the precision "mixed", which is made too where one is given.
         require_full: refuse integer files that leave in float what their recipe is for.
+        calibration: what ranges are measured on, for precisions that need them; None has the
+            model's spec draw samples.
+        integer_io: precisions with ranges are made of integers throughout, inputs and outputs too.
         options: how the model is built, where its own way is not wanted.
         variant: "plain" leaves our rewrites out, for comparison.
         name_file: the name of each file; None names what it holds and its precision.
@@ -90,23 +103,28 @@ def convert_checkpoint(
         on_step: told the name of each step as it begins.
 
     Raises:
-        UsageError: unknown model or precision, a file exists, the folder is not writable.
-        BadInputError: the checkpoint is damaged or of another model.
+        UsageError: unknown model or precision, a file exists, the folder is not writable, or
+            calibration is asked for where nothing needs it.
+        BadInputError: the checkpoint is damaged or of another model, or what it is to be
+            calibrated on cannot be used.
         ConversionError: a tool refused or wrote something wrong, or left something in float where
             nothing may be.
     """
     call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
-    wanted = chosen_rows(precisions, recipe)
+    wanted = chosen_rows(precisions, recipe, integer_io=integer_io)
     if require_full:
         refuse_float_alone(row.recipe for row in wanted)
+    if calibration or integer_io:
+        refuse_idle_calibration(row.recipe for row in wanted)
+    choice = calibration or CalibrationChoice()
     stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
     targets = {
         row: output_folder / (name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite")
         for row in wanted
     }
-    refuse_overwriting(targets.values(), force=force)
+    refuse_overwriting([*targets.values(), *filter(None, [choice.save])], force=force)
     list_files(checkpoint)  # a missing one is told before anything is begun
     make_folder(output_folder)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
@@ -132,19 +150,27 @@ def convert_checkpoint(
             )
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
-        made = call(partial(_make_precisions, require_full=require_full), converted, cards)
+        calibrate = partial(find_ranges, choice=choice, model=model)
+        make = partial(_make_precisions, calibrate=calibrate, require_full=require_full)
+        made, ranges = call(make, converted, cards)
         for row, target in targets.items():
             _scratch_file(converted, row).replace(target)
     sync_folder(output_folder)
+    if choice.save and ranges:
+        write_ranges(ranges, choice.save, force=force)
     files = tuple(
         ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), *made[row.name])
         for row, path in targets.items()
     )
-    return Conversion(files, identity["sha256"], result)
+    return Conversion(files, identity["sha256"], result, ranges)
 
 
-def chosen_rows(precisions: Sequence[str], recipe: Recipe | None) -> list[Precision]:
+def chosen_rows(
+    precisions: Sequence[str], recipe: Recipe | None, *, integer_io: bool = False
+) -> list[Precision]:
     """The rows of these precisions, each once, and of "mixed" where a recipe is given for it.
+
+    With `integer_io` those with ranges are integer throughout, and their files' names say so.
 
     Raises:
         UsageError: there is no such precision, none was asked for, or "mixed" has no recipe.
@@ -153,7 +179,13 @@ def chosen_rows(precisions: Sequence[str], recipe: Recipe | None) -> list[Precis
     rows = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
     if not rows:
         raise UsageError("no precision asked for; add --precision int8, for one")
-    return rows
+    return [_wholly_integer(row) if integer_io else row for row in rows]
+
+
+def _wholly_integer(row: Precision) -> Precision:
+    if row.recipe is None or not row.recipe.calibrated:
+        return row
+    return replace(row, recipe=wholly_integer(row.recipe), suffix=f"{row.suffix}_integer_io")
 
 
 def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
@@ -170,13 +202,19 @@ def _called_here(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _make_precisions(
-    converted: Path, cards: dict[Precision, Card], *, require_full: bool
-) -> dict[str, tuple[float, Coverage | None]]:
+    converted: Path,
+    cards: dict[Precision, Card],
+    *,
+    calibrate: Callable[[Path], Ranges],
+    require_full: bool,
+) -> tuple[dict[str, tuple[float, Coverage | None]], Ranges | None]:
     """Make each precision beside the converted file; by name, the seconds and the ops of each.
 
-    Float32 comes first, wanted or not: the others are made from it.
+    Float32 comes first, wanted or not: the others are made from it, and the ranges of its
+    activations are measured on it, once for all.
     """
     made = {}
+    ranges: Ranges | None = None
     float_model = _scratch_file(converted, find_precision("fp32"))
     for row, card in cards.items():
         started = time.perf_counter()
@@ -185,16 +223,19 @@ def _make_precisions(
             _finish(converted, target, card)
             converted.unlink()
         else:
+            if row.recipe.calibrated and ranges is None:
+                ranges = calibrate(float_model)
             given = (float_model, row.name, row.recipe, target, card)
-            coverage = derive(*given, require_full=require_full)
+            coverage = derive(*given, ranges=ranges, require_full=require_full)
         made[row.name] = time.perf_counter() - started, coverage
-    return made
+    return made, ranges
 
 
 def _finish(converted: Path, target: Path, card: Card) -> None:
-    """Fold what the converter left to be folded and put the card in, in one writing."""
+    """Fold what the converter left to be folded, shorten names, put the card in; one writing."""
     model = read_flatbuffer(converted)
     fold_constants(model)
+    shorten_names(model)
     write_with_card(model, target, card)
 
 

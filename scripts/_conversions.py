@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scripts._calibration import show_calibration
 from scripts._coverage import ops_in_integers, show_leftovers
 from scripts._output import Column, Output, megabytes, number, ratio
 
@@ -25,8 +26,10 @@ def show_conversion(output: Output, model: str, checkpoint: Path, conversion: "C
     """The files as a table, and what was found out on the way to them."""
     for line in conversion.float_result.mended:
         output.warn(f"mended before conversion: {line}")
+    weight_bytes = conversion.float_result.weight_bytes
     title = f"{model} from {checkpoint}"
-    show_files(output, title, conversion.files, conversion.float_result.weight_bytes)
+    show_files(output, title, conversion.files, weight_bytes)
+    show_calibration(output, conversion.ranges)
     audit = conversion.float_result.audit
     if audit is None:
         output.note("The weights were not audited: a plain conversion folds them by itself.")

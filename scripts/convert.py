@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from scripts._build_options import build_options, chosen_options
+from scripts._calibration import calibration_options, chosen_calibration
 from scripts._conversions import show_conversion
 from scripts._models import PRECISIONS, chosen_model, model_option, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
@@ -28,6 +29,7 @@ from scripts._recipes import chosen_recipe, precisions_or, recipe_option, requir
 @recipe_option
 @require_full_option
 @click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where the files go.")
+@calibration_options
 @build_options
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
 @click.option("--plain", is_flag=True, help="Without our rewrites, to compare against.")
@@ -42,7 +44,8 @@ def command(
     output_dir: Path,
     force: bool,
     plain: bool,
-    **build: Any,
+    integer_io: bool,
+    **others: Any,
 ) -> None:
     """Convert CHECKPOINT, in chunks or not, to .tflite files.
 
@@ -52,6 +55,7 @@ def command(
     from convert.pipeline import convert_checkpoint
 
     name = chosen_model(model, spec)
+    calibration, build = chosen_calibration(others)
     options, recipe = chosen_options(**build), chosen_recipe(recipe_file)
     with output.progress("converting") as advance:
         conversion = convert_checkpoint(
@@ -61,6 +65,8 @@ def command(
             output_dir,
             recipe=recipe,
             require_full=require_full,
+            calibration=calibration,
+            integer_io=integer_io,
             options=options,
             variant="plain" if plain else "rewritten",
             force=force,

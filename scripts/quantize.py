@@ -3,10 +3,11 @@
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts._calibration import calibration_options, chosen_calibration, show_calibration
 from scripts._conversions import show_files
 from scripts._models import PRECISIONS, spec_again, spec_option
 from scripts._options import FOLDER, TFLITE, chunkport_command
@@ -41,6 +42,7 @@ _DISTANCES = (
 )
 @recipe_option
 @require_full_option
+@calibration_options
 @spec_option
 @click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where the files go.")
 @click.option("--samples", type=click.IntRange(min=1), default=8, help="How many to compare on.")
@@ -58,7 +60,9 @@ def command(
     samples: int,
     seed: int,
     num_threads: int,
+    integer_io: bool,
     force: bool,
+    **calibration: Any,
 ) -> None:
     """Quantize FILE, a float32 .tflite of any origin; its name and the precision's are joined.
 
@@ -69,40 +73,52 @@ def command(
     from convert.requantize import quantize_file
     from verify.float_agreement import compare_with_float
 
+    card = read_card(file)
+    model = _model_of(card, spec)
     with output.progress("quantizing") as advance:
-        made = quantize_file(
+        made, ranges = quantize_file(
             file,
             precisions,
             output_dir,
             recipe=chosen_recipe(recipe_file),
             require_full=require_full,
+            model=model,
+            calibration=chosen_calibration(calibration)[0],
+            integer_io=integer_io,
             force=force,
             show_output=output.verbose,
             on_step=lambda step: advance(0, step),
         )
         advance(0, "comparing")
-        card, paths = read_card(file), [item.path for item in made]
-        inputs = _samples(output, file, card, spec, samples, seed)
+        paths = [item.path for item in made]
+        inputs = _samples(output, file, card, model, samples, seed)
         rows = compare_with_float(file, paths, inputs, num_threads)
     show_files(output, f"from {file}", made, file.stat().st_size)
+    show_calibration(output, ranges)
     _show_distances(output, file, rows, samples)
     if card:
         named = shlex.join(map(str, paths))
         output.next_step(f"chunkport verify {named} --checkpoint CHECKPOINT{spec_again(spec)}")
 
 
+def _model_of(card: "Card | None", spec: str | None) -> str | None:
+    """Whose spec knows the file's inputs, where there is one."""
+    from wrappers.registry import model_names
+
+    return spec or (card.model if card and card.model in model_names() else None)
+
+
 def _samples(
-    output: Output, file: Path, card: "Card | None", spec: str | None, count: int, seed: int
+    output: Output, file: Path, card: "Card | None", model: str | None, count: int, seed: int
 ) -> "Sequence[Arrays]":
     """Those that the model's spec makes, or noise, with a warning."""
     from verify.float_agreement import draw_noise
-    from wrappers.registry import find_spec, model_names
+    from wrappers.registry import find_spec
     from wrappers.spec import BuildOptions, Contract
 
-    name = spec or (card.model if card and card.model in model_names() else None)
-    if card and name:
-        model = find_spec(name, BuildOptions.from_json(card.options))
-        return model.make_samples(Contract.from_json(card.contract), count, seed)
+    if card and model:
+        spec = find_spec(model, BuildOptions.from_json(card.options))
+        return spec.make_samples(Contract.from_json(card.contract), count, seed)
     output.warn(
         f"{file}: nothing is known of its inputs, so that files are compared on normal noise; "
         "how far apart they are on real inputs may be far from that"
