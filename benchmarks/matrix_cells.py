@@ -10,8 +10,10 @@ import numpy as np
 
 from benchmarks.matrix_models import MatrixModel
 from chunkport.errors import ChunkportError
+from convert.calibration_samples import CalibrationChoice
 from convert.pipeline import ConvertedFile, convert_checkpoint
 from convert.precision import PRECISIONS
+from convert.recipe import Recipe
 from convert.requantize import quantize_file
 from verify.benchmark.contenders import EAGER, Original, opened
 from verify.benchmark.timing import interleave
@@ -33,6 +35,7 @@ class Effort:
 
     Attributes:
         samples: inputs on which files are compared with PyTorch.
+        calibration: samples that ranges of activations are measured on.
         rounds: turns that each gets on the clock.
         threads: of every runtime.
         trials: whether files are judged in the terms of the task too, as `chunkport verify` does.
@@ -41,6 +44,7 @@ class Effort:
     """
 
     samples: int
+    calibration: int
     rounds: int
     threads: int
     trials: bool
@@ -129,15 +133,20 @@ def _make(
     )
     files = {file.precision: file for file in converted.files}
     reasons: dict[str, str] = {}
+    ranges = folder / "ranges.json"
+    ranges.unlink(missing_ok=True)
     for row in PRECISIONS:
         if row.name in files:
             continue
+        recipe = column.recipe if row.name == _MIXED else None
         try:
-            made = quantize_file(
+            made, _ = quantize_file(
                 files[_FLOAT].path,
                 [row.name],
                 folder,
-                recipe=column.recipe if row.name == _MIXED else None,
+                recipe=recipe,
+                model=column.model,
+                calibration=_calibration(recipe or row.recipe, ranges, effort),
                 force=True,
                 isolated=effort.isolated,
             )
@@ -145,6 +154,15 @@ def _make(
         except ChunkportError as error:
             reasons[row.name] = " ".join(str(error).split())
     return files, reasons
+
+
+def _calibration(recipe: Recipe | None, kept: Path, effort: Effort) -> CalibrationChoice | None:
+    """What a recipe's ranges come from: measured once, then read again."""
+    if recipe is None or not recipe.calibrated:
+        return None
+    if kept.exists():
+        return CalibrationChoice(ranges=kept)
+    return CalibrationChoice(samples=effort.calibration, save=kept)
 
 
 def _too_slow(path: Path, effort: Effort) -> str | None:

@@ -51,6 +51,9 @@ _COLUMNS = (
 )
 @click.option("--recipe", "recipes", multiple=True, metavar="MODEL=FILE", help="Of its mixed file.")
 @click.option("--samples", type=click.IntRange(min=1), default=8, help="Inputs compared.")
+@click.option(
+    "--calibration-samples", type=click.IntRange(min=1), default=64, help="Ranges are measured on."
+)
 @click.option("--rounds", type=click.IntRange(min=1), default=5, help="Turns for each.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of every runtime.")
 @click.option("--folder", type=FOLDER, help="Where the files are made; one that goes by default.")
@@ -66,6 +69,7 @@ def command(
     given: Sequence[str],
     recipes: Sequence[str],
     samples: int,
+    calibration_samples: int,
     rounds: int,
     num_threads: int,
     folder: Path | None,
@@ -82,7 +86,7 @@ def command(
     cells = [cell for cell in others if cell.model not in names]
     full = size == "full"
     effort = Effort(
-        *(samples, rounds, num_threads),
+        *(samples, calibration_samples, rounds, num_threads),
         trials=full,
         isolated=full,
         patience_s=_PATIENCE_S if full else None,
