@@ -18,6 +18,7 @@ from wrappers.spec import BuildOptions
 
 Weights = Literal["trained", "made"]
 _BESIDE = Path(__file__).parent
+_RECIPES = _BESIDE / "recipes"
 _TRAINED = {"tinyseal": _BESIDE.parent / "samples" / "tinyseal" / "full_model.pth"}
 
 
@@ -44,7 +45,10 @@ def small_models(names: Sequence[str], folder: Path) -> list[MatrixModel]:
     """Those models at test size, their checkpoints made in the folder."""
     small = {one.model: one for one in honest_networks(1)}
     return [
-        MatrixModel(name, save_network(small[name], folder), "made", small[name].options)
+        MatrixModel(
+            *(name, save_network(small[name], folder), "made", small[name].options),
+            recipe=_recipe(_RECIPES / f"{name}.json"),
+        )
         for name in names
     ]
 
@@ -71,7 +75,7 @@ def full_models(
     trained = {**_TRAINED, **given}
     found = []
     for name in names:
-        recipe = _recipe(recipes.get(name, _BESIDE / "recipes" / f"{name}.json"))
+        recipe = _recipe(recipes.get(name, _RECIPES / f"{name}.json"))
         if name in trained:
             found.append(MatrixModel(name, trained[name], "trained", recipe=recipe))
             continue
