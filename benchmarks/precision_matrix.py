@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from benchmarks.matrix_cells import Cell, Effort, measure_model
-from benchmarks.matrix_models import full_models, small_models
+from benchmarks.matrix_models import MatrixModel, full_models, small_models
 from benchmarks.matrix_table import as_markdown, replace_table
 from chunkport.errors import BadInputError, UsageError
 from chunkport.files import make_folder, replacing
@@ -98,10 +98,12 @@ def command(
             columns = full_models(names, place, _named(given), _named(recipes), output.note)
         else:
             columns = small_models(names, place)
-        with output.progress("measuring", total=len(columns)) as advance:
-            for column in columns:
-                output.note(f"measuring {column.model}")
-                cells += run_isolated(measure_model, column, place / column.model, effort)
+        # A process of its own for each large one; for small ones that would take the longest.
+        batches = [[column] for column in columns] if full else [columns]
+        with output.progress("measuring", total=len(batches)) as advance:
+            for batch in batches:
+                output.note(f"measuring {', '.join(column.model for column in batch)}")
+                cells += run_isolated(_measure_batch, batch, place, effort)
                 advance()
     cells.sort(key=lambda cell: cell.model)
     output.fact("machine", machine())
@@ -114,6 +116,12 @@ def command(
             beside.write_text(json.dumps(output.document(), indent=1), encoding="utf-8")
     if readme is not None:
         replace_table(readme, as_markdown(cells))
+
+
+def _measure_batch(columns: Sequence[MatrixModel], folder: Path, effort: Effort) -> list[Cell]:
+    return [
+        cell for column in columns for cell in measure_model(column, folder / column.model, effort)
+    ]
 
 
 def read_cells(path: Path) -> list[Cell]:
