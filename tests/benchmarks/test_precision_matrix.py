@@ -25,7 +25,7 @@ ALWAYS_PASS = ("fp32", "fp16", "int8-dynamic")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole matrix at test size, as its command writes it."""
     target = tmp_path_factory.mktemp("matrix") / "matrix.json"
-    effort = "--samples 2 --calibration-samples 4 --rounds 1 --num-threads 1".split()
+    effort = ["--samples", "2", "--calibration-samples", "4", "--rounds", "1", "--num-threads", "1"]
     command = [sys.executable, "-m", "benchmarks.precision_matrix", "--size", "test", *effort]
     subprocess.run(
         [*command, "-o", str(target), "--format", "json"],
