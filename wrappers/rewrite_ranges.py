@@ -17,16 +17,15 @@ _WIDEST = 5  # powers of two between the units: in 8 bits the smallest of 2^5 is
 def standardise_in_proportion(x: torch.Tensor, epsilon: float) -> torch.Tensor:
     """LayerNorm over the last axis without its scale and shift, of vectors of very unlike sizes.
 
-    Each vector is divided by what its largest value is above its mean, so that the squares of all
-    of them have one range. The quotient is the same, also where an integer holds that divisor
-    only roughly: the vector's own squares are taken after the division.
+    Each vector is divided by half its mean deviation, so that the squares of all of them have about
+    one range. The quotient is the same, also where an integer holds that divisor only roughly: the
+    vector's own squares are taken after the division. Not by its largest magnitude, for which the
+    quantizer has no integer op; its least value, for which it has, serves worse and runs slowly.
     """
-    mean = x.mean(-1, keepdim=True)
-    shrink = 1 / (x.amax(-1, keepdim=True) - mean + _ABOVE_ZERO)
-    centred = (x - mean) * shrink
-    return centred * torch.rsqrt(
-        (centred * centred).mean(-1, keepdim=True) + shrink * shrink * epsilon
-    )
+    centred = x - x.mean(-1, keepdim=True)
+    shrink = 1 / (functional.relu(centred).mean(-1, keepdim=True) + _ABOVE_ZERO)
+    even = centred * shrink
+    return even * torch.rsqrt((even * even).mean(-1, keepdim=True) + shrink * shrink * epsilon)
 
 
 def channel_units(deviation: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
