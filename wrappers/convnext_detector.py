@@ -3,6 +3,8 @@
 ChunkySeal, PixelSeal and VideoSeal 1.0. The head that they share with the transformer is here.
 """
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -20,14 +22,13 @@ from wrappers.rewrite_norms import (
     linear,
     mean_in_parts,
     root_energy,
-    row_norms,
     scale_inputs,
     shift_inputs,
     standardise,
     times_vector,
 )
 from wrappers.rewrite_pixels import RowSplitDepthwise, neighbourhoods, reflect, space_to_depth
-from wrappers.rewrite_ranges import channel_units
+from wrappers.rewrite_ranges import energies_in_proportion
 from wrappers.spec import Target
 
 _GRN_EPSILON = 1e-6
@@ -99,9 +100,6 @@ class Block(nn.Module):
 
     gamma * (x * response) + beta + x = x * (gamma * response + 1) + beta, and beta joins the bias
     of the Linear that follows.
-
-    For an NPU the energies are taken of channels divided by their `unit`, so that no loud one
-    hides the others; gamma takes the unit up again.
     """
 
     def __init__(self, block: convnext.Block, *, target: Target | None = None) -> None:
@@ -112,31 +110,30 @@ class Block(nn.Module):
         self.pwconv1 = NormedLinear(
             norm.weight, norm.bias, norm.eps, wide.weight, wide.bias, target=target
         )
-        self.unit: nn.Parameter | None = None
-        gamma = block.grn.gamma
-        if target == "npu":
-            made_wide = self.pwconv1.linear
-            deviation = row_norms(made_wide.weight, self.pwconv1.scale)
-            unit = channel_units(deviation, made_wide.bias.detach().double()).to(gamma.dtype)
-            self.unit, self.shrink, gamma = frozen(unit), frozen(1 / unit), gamma * unit
-        self.gamma = frozen(gamma)
+        self.gamma = frozen(block.grn.gamma)
         bias = narrow.bias.double() + times_vector(narrow.weight, block.grn.beta)
         self.pwconv2 = linear(narrow.weight, bias.to(narrow.weight.dtype))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(1, H, W, C) -> (1, H, W, C)."""
         y = functional.gelu(self.pwconv1(self.dwconv(x)))  # (1, H, W, 4C)
+        out: torch.Tensor = x + self.pwconv2(y * (self._weighted_response(y) + 1))
+        return out
+
+    def _weighted_response(self, y: torch.Tensor) -> torch.Tensor:
+        """(1, H, W, 4C) -> gamma times each channel's energy by the mean's, (1, 1, 1, 4C)."""
+        if self.target == "npu":
+            root, shrink = energies_in_proportion(y)
+            mean = (root / shrink).mean(dim=-1, keepdim=True)
+            epsilon = _GRN_EPSILON / math.sqrt(y.shape[1] * y.shape[2])  # of a mean, not a sum
+            return self.gamma * root / shrink / (mean + epsilon)
         if self.target == "gpu":
             energy = root_energy(y)
             mean = mean_in_parts(energy)
         else:
-            even = y if self.unit is None else y * self.shrink
-            energy = torch.sqrt((even * even).sum(dim=(1, 2), keepdim=True))  # (1, 1, 1, 4C)
-            of_all = energy if self.unit is None else energy * self.unit
-            mean = of_all.mean(dim=-1, keepdim=True)
-        response = energy / (mean + _GRN_EPSILON)
-        out: torch.Tensor = x + self.pwconv2(y * (self.gamma * response + 1))
-        return out
+            energy = torch.sqrt((y * y).sum(dim=(1, 2), keepdim=True))  # (1, 1, 1, 4C)
+            mean = energy.mean(dim=-1, keepdim=True)
+        return self.gamma * (energy / (mean + _GRN_EPSILON))
 
 
 class Head(nn.Module):
@@ -150,7 +147,11 @@ class Head(nn.Module):
     """
 
     def __init__(
-        self, decoder: PixelDecoder, features: ChannelNorm | None = None, *, target: Target | None = None
+        self,
+        decoder: PixelDecoder,
+        features: ChannelNorm | None = None,
+        *,
+        target: Target | None = None,
     ) -> None:
         super().__init__()
         block = decoder.output_upscaling[0]

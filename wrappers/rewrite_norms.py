@@ -54,18 +54,6 @@ def times_vector(weight: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
     return moved
 
 
-def row_norms(weight: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
-    """The float64 L2 norm of each row of (out, in), its columns times the scale where there is one.
-
-    It is the deviation of each output where the inputs are standardised and not correlated.
-    """
-    norms = torch.empty(len(weight), dtype=torch.float64)
-    for rows in _row_blocks(weight):
-        block = weight[rows].detach().double()
-        norms[rows] = torch.linalg.vector_norm(block if scale is None else block * scale, dim=1)
-    return norms
-
-
 def scale_inputs(weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """The weight (out, in, ...) that does to x what `weight` does to `scale * x`."""
     folded = torch.empty_like(weight, memory_format=torch.contiguous_format)
@@ -138,7 +126,12 @@ class Norm(nn.Module):
     """A LayerNorm over the last axis whose scale and shift have no layer to go into."""
 
     def __init__(
-        self, scale: torch.Tensor, shift: torch.Tensor, epsilon: float, *, target: Target | None = None
+        self,
+        scale: torch.Tensor,
+        shift: torch.Tensor,
+        epsilon: float,
+        *,
+        target: Target | None = None,
     ) -> None:
         super().__init__()
         self.scale, self.shift = frozen(scale), frozen(shift)

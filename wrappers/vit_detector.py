@@ -70,7 +70,9 @@ class Positions(nn.Module):
     of the place that it has and hand them to the keys. No tensor is moved for it.
     """
 
-    def __init__(self, attention: vit.Attention, places: Places, *, target: Target | None = None) -> None:
+    def __init__(
+        self, attention: vit.Attention, places: Places, *, target: Target | None = None
+    ) -> None:
         super().__init__()
         self.target = target
         tables = torch.cat(
@@ -86,7 +88,8 @@ class Positions(nn.Module):
     def forward(self, query: torch.Tensor) -> torch.Tensor:
         """(N * n, T, D) -> (N * n, T, T), query by key."""
         every = self.tables(query)
-        if self.target == "gpu":  # which lays the rows of a constant right where both have four axes
+        # A GPU lays the rows of a constant right where both have four axes.
+        if self.target == "gpu":
             own = (every[None] * self.places.own[None, None])[0]
         else:
             own = every * self.places.own

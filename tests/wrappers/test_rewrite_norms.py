@@ -15,7 +15,6 @@ from wrappers.rewrite_norms import (
     linear,
     mean_in_parts,
     root_energy,
-    row_norms,
     scale_inputs,
     shift_inputs,
     standardise,
@@ -117,14 +116,6 @@ def test_a_kernel_as_a_matrix_reads_pixels_in_nhwc_order() -> None:
     actual = linear(as_matrix(conv.weight), None)(patch.flatten(1))
     expected = conv(patch.permute(0, 3, 1, 2)).flatten(1)
     assert_exact(actual, expected)
-
-
-@pytest.mark.usefixtures("block_elements")
-@pytest.mark.parametrize("scaled", [False, True])
-def test_the_norms_of_rows(scaled: bool) -> None:
-    weight, scale = torch.randn(9, 6), torch.randn(6) if scaled else None
-    expected = (weight.double() * (1 if scale is None else scale.double())).norm(dim=1)
-    assert_exact(row_norms(weight, scale), expected)
 
 
 def test_folds_leave_their_arguments_alone() -> None:

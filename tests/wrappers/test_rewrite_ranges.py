@@ -1,9 +1,10 @@
 """The rewrites for integer activations: the same functions, and of narrower ranges."""
 
+import pytest
 import torch
 from torch.nn import functional
 
-from wrappers.rewrite_ranges import channel_units, standardise_in_proportion
+from wrappers.rewrite_ranges import energies_in_proportion, standardise_in_proportion
 
 EPSILON = 1e-6
 
@@ -32,17 +33,19 @@ def test_a_vector_without_any_difference_gives_zeros() -> None:
     assert not standardise_in_proportion(x, EPSILON).any()
 
 
-def test_units_are_powers_of_two_near_what_the_channels_give() -> None:
+@pytest.mark.parametrize("size", [0.0, 1e-3, 1.0, 50.0])
+def test_energies_are_those_of_the_channels(size: float) -> None:
+    y = functional.gelu(size * torch.randn(1, 5, 7, 24, dtype=torch.float64))
+    root, shrink = energies_in_proportion(y)
+    energy = y.square().mean(dim=(1, 2), keepdim=True).sqrt()
+    torch.testing.assert_close(root / shrink, energy, rtol=1e-12, atol=1e-12)
+
+
+def test_energies_of_quiet_channels_are_not_lost_in_8_bits() -> None:
     torch.manual_seed(0)
-    deviation = torch.tensor([0.5, 1.0, 3.0, 8.0, 2.0], dtype=torch.float64)
-    bias = torch.tensor([0.0, 1.0, -1.0, 0.0, 5.0], dtype=torch.float64)
-    drawn = functional.gelu(bias + deviation * torch.randn(200_000, 5, dtype=torch.float64))
-    ratio = channel_units(deviation, bias) / drawn.square().mean(0).sqrt()
-    assert (ratio.log2().abs() <= 0.51).all()
-    assert torch.equal(torch.log2(channel_units(deviation, bias)) % 1, torch.zeros_like(bias))
-
-
-def test_units_of_silent_channels_stay_within_reach_of_the_largest() -> None:
-    deviation = torch.tensor([0.0, 1e-6, 4.0], dtype=torch.float64)
-    units = channel_units(deviation, torch.tensor([0.0, -50.0, 0.0], dtype=torch.float64))
-    assert units.tolist() == [2**-4, 2**-4, 2]
+    loud_and_quiet = torch.logspace(0, 2, 24, dtype=torch.float64)
+    y = functional.gelu(loud_and_quiet * torch.randn(1, 8, 8, 24, dtype=torch.float64))
+    assert not in_8_bits(y.square())[..., 0].any()
+    energy = y.square().mean(dim=(1, 2), keepdim=True).sqrt()
+    root, shrink = energies_in_proportion(y)
+    torch.testing.assert_close(in_8_bits(root) / shrink, energy, rtol=0.02, atol=0)
