@@ -53,8 +53,8 @@ _OPTIONS = (
         "--target",
         type=click.Choice(["cpu", "gpu", "npu"]),
         default="cpu",
-        help="What computes it: what a phone's GPU would get wrong in float16, or an NPU in 8 bits, "
-        "is rewritten.",
+        help="What computes it: what a phone's GPU gets wrong in float16, or an NPU in 8 bits, is "
+        "rewritten.",
     ),
     card_option,
 )
