@@ -110,7 +110,7 @@ def refuse_quantized(path: Path, card: Card | None) -> None:
     Raises:
         BadInputError: it is quantized already; says what it is.
     """
-    ops = op_widths(read_flatbuffer(path))
+    ops = [op for op in op_widths(read_flatbuffer(path)) if op.role == "computes"]
     narrow = [op for op in ops if op.integers or (op.weights and not op.float_weights)]
     halves = [op for op in ops if op.weights == "float16"]
     if not narrow and not halves and (card is None or card.precision == _FLOAT32):
@@ -119,8 +119,8 @@ def refuse_quantized(path: Path, card: Card | None) -> None:
     widths = sorted({op.weights or f"{op.activations} activations" for op in narrow + halves})
     what = ", ".join(widths) or "a recipe of its own"
     raise BadInputError(
-        f"{path}: is quantized already ({named}{len(narrow + halves)} of {len(ops)} ops have "
-        f"{what}); quantize the float32 file that it was made from"
+        f"{path}: is quantized already ({named}{len(narrow + halves)} of {len(ops)} computing ops "
+        f"have {what}); quantize the float32 file that it was made from"
     )
 
 
