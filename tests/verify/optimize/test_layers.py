@@ -43,7 +43,7 @@ def test_a_pattern_finds_its_layer_alone(detector_layers: tuple[Layer, ...]) -> 
 
 def test_blocks_that_do_not_divide_a_row_are_no_choice(layers: tuple[Layer, ...]) -> None:
     first = layers[0]  # rows of 100
-    assert {rule.granularity for rule in first.formats} == {"channel"}
+    assert {rule.granularity for rule in first.formats} == {"channel", "tensor"}
 
 
 def test_small_kernels_are_chosen_together(detector_layers: tuple[Layer, ...]) -> None:
