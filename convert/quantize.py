@@ -118,8 +118,8 @@ def undivided(model: Any, rule: Rule) -> list[str]:
 
     The quantizer fails on these, so that an earlier rule has to do.
     """
-    kind, _, block = rule.granularity.partition("-")
-    if kind == "channel":
+    block = rule.granularity.partition("-")[2]
+    if not block:
         return []
     found = []
     for subgraph in model.subgraphs:
