@@ -40,6 +40,9 @@ class Card:
         tools: the versions that made it.
         options: how the model was built, as `BuildOptions.to_json` gives them.
         recipe: of the precision, as `Recipe.to_json` gives it; empty for float32.
+        calibration: what its ranges were measured on, and those of its layers, as
+            `record_calibration` gives them; empty where none were needed.
+        coverage: what came of it, as `Coverage.summary` gives it; empty for float32.
     """
 
     model: str
@@ -50,6 +53,8 @@ class Card:
     tools: dict[str, str]
     options: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)
+    coverage: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The card as plain JSON values."""

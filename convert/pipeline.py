@@ -12,13 +12,18 @@ from typing import Any
 from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
-from convert.card import Card, identify_checkpoint, stamp, tool_versions, write_with_card
+from convert.calibration import find_ranges
+from convert.calibration_samples import CalibrationChoice
+from convert.card import Card, identify_checkpoint, tool_versions, write_with_card
 from convert.constant_folding import fold_constants
+from convert.coverage import Coverage
+from convert.derivation import derive, refuse_float_alone, refuse_idle_calibration
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
 from convert.isolation import run_isolated
-from convert.precision import Precision, find_precision
-from convert.quantize import quantize
+from convert.precision import Precision, find_precision, wholly_integer
+from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
+from convert.tensor_names import shorten_names
 from convert.tflite import read_flatbuffer
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec
@@ -34,6 +39,7 @@ class ConvertedFile:
         size_bytes: its size.
         sha256: of its bytes.
         seconds: what it took to make from the float32 model.
+        coverage: what became of its ops; None for the float32 file, which is as it was converted.
     """
 
     path: Path
@@ -41,15 +47,20 @@ class ConvertedFile:
     size_bytes: int
     sha256: str
     seconds: float
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """The files made from a checkpoint, and what is known about the float32 one beneath them."""
+    """The files made from a checkpoint, and what is known about the float32 one beneath them.
+
+    `ranges` are those of its activations, where a precision needed them.
+    """
 
     files: tuple[ConvertedFile, ...]
     checkpoint_sha256: str
     float_result: FloatResult
+    ranges: Ranges | None = None
 
 
 def convert_checkpoint(
@@ -59,6 +70,9 @@ def convert_checkpoint(
     output_folder: Path,
     *,
     recipe: Recipe | None = None,
+    require_full: bool = False,
+    calibration: CalibrationChoice | None = None,
+    integer_io: bool = False,
     options: BuildOptions | None = None,
     variant: Variant = "rewritten",
     name_file: Callable[[ModelSpec, Precision], str] | None = None,
@@ -75,6 +89,10 @@ def convert_checkpoint(
         precisions: names from the precision table; repeats are made once.
         output_folder: made if need be.
         recipe: for the precision "mixed", which is made too where one is given.
+        require_full: refuse integer files that leave in float what their recipe is for.
+        calibration: what ranges are measured on, for precisions that need them; None has the
+            model's spec draw samples.
+        integer_io: precisions with ranges are made of integers throughout, inputs and outputs too.
         options: how the model is built, where its own way is not wanted.
         variant: "plain" leaves our rewrites out, for comparison.
         name_file: the name of each file; None names what it holds and its precision.
@@ -85,23 +103,28 @@ def convert_checkpoint(
         on_step: told the name of each step as it begins.
 
     Raises:
-        UsageError: unknown model or precision, a file exists, the folder is not writable.
-        BadInputError: the checkpoint is damaged or of another model.
-        ConversionError: a tool refused or wrote something wrong.
+        UsageError: unknown model or precision, a file exists, the folder is not writable, or
+            calibration is asked for where nothing needs it.
+        BadInputError: the checkpoint is damaged or of another model, or what it is to be
+            calibrated on cannot be used.
+        ConversionError: a tool refused or wrote something wrong, or left something in float where
+            nothing may be.
     """
     call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
-    names = [*precisions, *(["mixed"] if recipe else [])]
-    wanted = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
-    if not wanted:
-        raise UsageError("no precision asked for; add --precision fp32, for one")
+    wanted = chosen_rows(precisions, recipe, integer_io=integer_io)
+    if require_full:
+        refuse_float_alone(row.recipe for row in wanted)
+    if calibration or integer_io:
+        refuse_idle_calibration(row.recipe for row in wanted)
+    choice = calibration or CalibrationChoice()
     stem = spec.file_stem if variant == "rewritten" else f"{spec.file_stem}_{variant}"
     targets = {
         row: output_folder / (name_file(spec, row) if name_file else f"{stem}_{row.suffix}.tflite")
         for row in wanted
     }
-    _refuse_overwriting(targets.values(), force=force)
+    refuse_overwriting([*targets.values(), *filter(None, [choice.save])], force=force)
     list_files(checkpoint)  # a missing one is told before anything is begun
     make_folder(output_folder)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=output_folder) as scratch:
@@ -127,15 +150,42 @@ def convert_checkpoint(
             )
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
-        seconds = call(_make_precisions, converted, cards)
+        calibrate = partial(find_ranges, choice=choice, model=model)
+        make = partial(_make_precisions, calibrate=calibrate, require_full=require_full)
+        made, ranges = call(make, converted, cards)
         for row, target in targets.items():
             _scratch_file(converted, row).replace(target)
     sync_folder(output_folder)
+    if choice.save and ranges:
+        write_ranges(ranges, choice.save, force=force)
     files = tuple(
-        ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), seconds[row.name])
+        ConvertedFile(path, row.name, path.stat().st_size, sha256_of(path), *made[row.name])
         for row, path in targets.items()
     )
-    return Conversion(files, identity["sha256"], result)
+    return Conversion(files, identity["sha256"], result, ranges)
+
+
+def chosen_rows(
+    precisions: Sequence[str], recipe: Recipe | None, *, integer_io: bool = False
+) -> list[Precision]:
+    """The rows of these precisions, each once, and of "mixed" where a recipe is given for it.
+
+    With `integer_io` those with ranges are integer throughout, and their files' names say so.
+
+    Raises:
+        UsageError: there is no such precision, none was asked for, or "mixed" has no recipe.
+    """
+    names = [*precisions, *(["mixed"] if recipe else [])]
+    rows = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
+    if not rows:
+        raise UsageError("no precision asked for; add --precision int8, for one")
+    return [_wholly_integer(row) if integer_io else row for row in rows]
+
+
+def _wholly_integer(row: Precision) -> Precision:
+    if row.recipe is None or not row.recipe.calibrated:
+        return row
+    return replace(row, recipe=wholly_integer(row.recipe), suffix=f"{row.suffix}_integer_io")
 
 
 def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
@@ -143,7 +193,7 @@ def _with_recipe(row: Precision, recipe: Recipe | None) -> Precision:
     if row.name != "mixed":
         return row
     if recipe is None:
-        raise UsageError("precision 'mixed' has no recipe of its own; give one")
+        raise UsageError("precision 'mixed' has no recipe of its own; give one with --recipe")
     return replace(row, recipe=recipe)
 
 
@@ -151,32 +201,41 @@ def _called_here(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def _make_precisions(converted: Path, cards: dict[Precision, Card]) -> dict[str, float]:
-    """Make each precision beside the converted file; the seconds that each took, by name.
+def _make_precisions(
+    converted: Path,
+    cards: dict[Precision, Card],
+    *,
+    calibrate: Callable[[Path], Ranges],
+    require_full: bool,
+) -> tuple[dict[str, tuple[float, Coverage | None]], Ranges | None]:
+    """Make each precision beside the converted file; by name, the seconds and the ops of each.
 
-    Float32 comes first, wanted or not: the others are made from it.
+    Float32 comes first, wanted or not: the others are made from it, and the ranges of its
+    activations are measured on it, once for all.
     """
-    seconds = {}
+    made = {}
+    ranges: Ranges | None = None
     float_model = _scratch_file(converted, find_precision("fp32"))
     for row, card in cards.items():
         started = time.perf_counter()
-        target = _scratch_file(converted, row)
+        target, coverage = _scratch_file(converted, row), None
         if row.recipe is None:
             _finish(converted, target, card)
             converted.unlink()
         else:
-            quantized = target.with_suffix(".quantized")
-            quantize(float_model, row.recipe, quantized)
-            stamp(quantized, target, card)
-            quantized.unlink()
-        seconds[row.name] = time.perf_counter() - started
-    return seconds
+            if row.recipe.calibrated and ranges is None:
+                ranges = calibrate(float_model)
+            given = (float_model, row.name, row.recipe, target, card)
+            coverage = derive(*given, ranges=ranges, require_full=require_full)
+        made[row.name] = time.perf_counter() - started, coverage
+    return made, ranges
 
 
 def _finish(converted: Path, target: Path, card: Card) -> None:
-    """Fold what the converter left to be folded and put the card in, in one writing."""
+    """Fold what the converter left to be folded, shorten names, put the card in; one writing."""
     model = read_flatbuffer(converted)
     fold_constants(model)
+    shorten_names(model)
     write_with_card(model, target, card)
 
 
@@ -184,7 +243,8 @@ def _scratch_file(converted: Path, row: Precision) -> Path:
     return converted.with_name(f"{row.name}.tflite")
 
 
-def _refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:
+def refuse_overwriting(targets: Iterable[Path], *, force: bool) -> None:
+    """Raises UsageError where one of the files is there, and nobody said to replace it."""
     existing = [str(path) for path in targets if path.exists()]
     if existing and not force:
         raise UsageError(f"{', '.join(existing)}: already there; add --force to replace")

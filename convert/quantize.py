@@ -8,6 +8,8 @@ import numpy as np
 
 from chunkport.errors import ConversionError
 from convert.quantizer_fault import large_kernels_quantized
+from convert.quantizer_reach import free_int16_scales, more_ops_known
+from convert.ranges import Ranges
 from convert.recipe import Recipe, Rule
 from convert.tflite import constants, op_kind, read_flatbuffer
 
@@ -25,20 +27,15 @@ _OP_NAMES = {"*": "ALL_SUPPORTED", "TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 _IN_BLOCKS = ("FULLY_CONNECTED", "EMBEDDING_LOOKUP")
 _BITS = {"int4": 4, "int8": 8, "int16": 16}
 
-# What the quantizer's calibration gives: by tensor name, what was measured of it.
-Measured = dict[str, dict[str, Any]]
 
-
-def quantize(
-    float_model: Path, recipe: Recipe, target: Path, measured: Measured | None = None
-) -> None:
+def quantize(float_model: Path, recipe: Recipe, target: Path, ranges: Ranges | None = None) -> None:
     """Write `target` by the recipe. Meant for a process of its own.
 
     Args:
         float_model: the float32 .tflite.
         recipe: the widths.
         target: the file to write.
-        measured: by tensor name, what calibration found; for recipes that are calibrated.
+        ranges: of the float32 file's activations; for recipes that are calibrated.
 
     Raises:
         ConversionError: a weight does not fit the precision, or the quantizer failed.
@@ -47,14 +44,20 @@ def quantize(
 
     if any(rule.weights == "float16" for rule in recipe.rules):
         _refuse_beyond_float16(float_model)
+    measured = None
+    if ranges is not None and recipe.calibrated:
+        integer = (rule for rule in recipe.rules if rule.activations in _BITS)
+        measured = ranges.measured(room=all(rule.activations == "int16" for rule in integer))
     tool = quantizer.Quantizer(str(float_model))
     configure(tool, recipe, read_flatbuffer(float_model))
     try:
-        with large_kernels_quantized():
+        with large_kernels_quantized(), more_ops_known():
             # To the file as it is made: a copy of the whole would not fit beside the largest.
             tool.quantize(measured, serialize_to_path=str(target))
     except (RuntimeError, ValueError) as error:
         raise ConversionError(f"ai-edge-quantizer could not make the file: {error}") from error
+    if any(rule.activations == "int16" for rule in recipe.rules):
+        free_int16_scales(target)
 
 
 def configure(tool: Any, recipe: Recipe, model: Any) -> None:
@@ -83,6 +86,21 @@ def configure(tool: Any, recipe: Recipe, model: Any) -> None:
     if recipe.calibrated and not recipe.integer_io:
         for side in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
             tool.update_quantization_recipe("(?#io).*", side, None, "no_quantize")
+
+
+def can_do(rule: Rule, kind: str) -> bool:
+    """Whether the quantizer's policy has what the rule asks for, for ops that TFLite calls so."""
+    from ai_edge_quantizer.algorithm_manager import check_op_quantization_config
+    from ai_edge_quantizer.qtyping import TFLOperationName
+
+    name = _OP_NAMES.get(kind, kind)
+    if name not in TFLOperationName.__members__:
+        return False
+    try:
+        check_op_quantization_config(_algorithm(rule), TFLOperationName[name], _op_config(rule))
+    except ValueError:
+        return False
+    return True
 
 
 def undivided(model: Any, rule: Rule) -> list[str]:

@@ -4,9 +4,11 @@ A precision of the table is a recipe for every layer alike; a mixed one has rule
 """
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from chunkport.errors import UsageError
@@ -77,7 +79,7 @@ class Rule:
                 "and activations that are dynamic or float32; choose another, such as min-max"
             )
         try:
-            re.compile(self.layer)
+            re.compile(f"(?:{self.layer})")  # as a part, which is how the quantizer searches it
         except re.error as error:
             raise UsageError(
                 f"layer '{self.layer}' of a rule is no regular expression: {error}"
@@ -87,6 +89,10 @@ class Rule:
     def calibrated(self) -> bool:
         """Whether it needs samples that were run through the model before."""
         return self.activations in ("int8", "int16") or self.algorithm == "gptq"
+
+    def matches(self, op: str, scope: str) -> bool:
+        """Whether it is for an op that TFLite calls so, with outputs of these names."""
+        return self.op in ("*", op) and re.search(self.layer, scope) is not None
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,11 @@ class Recipe:
     def calibrated(self) -> bool:
         """Whether it needs samples that were run through the model before."""
         return any(rule.calibrated for rule in self.rules)
+
+    @property
+    def in_integers(self) -> bool:
+        """Whether it makes integers of any weights."""
+        return any(rule.weights.startswith("int") for rule in self.rules)
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain JSON values; what a rule leaves at its default is left out."""
@@ -160,6 +171,21 @@ class Recipe:
             integer_io=bool(values.get("integer_io", False)),
             bias_correction=bool(values.get("bias_correction", False)),
         )
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a JSON file.
+
+    Raises:
+        UsageError: there is no such file, or what it holds is no recipe; says where.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); name a recipe") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: is no JSON ({error}); write the recipe anew") from error
+    return Recipe.from_json(values, str(path))
 
 
 def _only_known(values: Mapping[str, Any], known: Any, place: str) -> None:

@@ -27,6 +27,7 @@ COMMANDS = {
     "quantize-weights": "scripts.quantize_weights",
     "extract-detector-weights": "scripts.extract_detector_weights",
     "convert": "scripts.convert",
+    "quantize": "scripts.quantize",
     "verify": "scripts.verify",
     "audit": "scripts.audit",
     "benchmark": "scripts.benchmark",

@@ -119,8 +119,8 @@ def command(
     from verify.marked_pictures import read_pixels
     from verify.message_readers import network_reader
     from verify.message_statistics import matches_needed
-    from verify.reference import pictures_in
     from verify.survival_checks import false_positive_checks, survival_checks
+    from wrappers.picture_files import pictures_in
 
     for name in least:
         find_attack(name)

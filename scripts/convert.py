@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from scripts._build_options import build_options, chosen_options
+from scripts._calibration import calibration_options, chosen_calibration
 from scripts._conversions import show_conversion
 from scripts._models import PRECISIONS, chosen_model, model_option, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
 from scripts._output import Output
+from scripts._recipes import chosen_recipe, precisions_or, recipe_option, require_full_option
 
 
 @chunkport_command("convert")
@@ -22,10 +24,12 @@ from scripts._output import Output
     "precisions",
     metavar="NAME",
     multiple=True,
-    default=["fp32"],
-    help=f"What to make; may be repeated: {PRECISIONS}.",
+    help=f"What to make; may be repeated: {PRECISIONS}.  [default: fp32]",
 )
+@recipe_option
+@require_full_option
 @click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where the files go.")
+@calibration_options
 @build_options
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
 @click.option("--plain", is_flag=True, help="Without our rewrites, to compare against.")
@@ -35,10 +39,13 @@ def command(
     model: str | None,
     spec: str | None,
     precisions: tuple[str, ...],
+    recipe_file: Path | None,
+    require_full: bool,
     output_dir: Path,
     force: bool,
     plain: bool,
-    **build: Any,
+    integer_io: bool,
+    **others: Any,
 ) -> None:
     """Convert CHECKPOINT, in chunks or not, to .tflite files.
 
@@ -48,13 +55,18 @@ def command(
     from convert.pipeline import convert_checkpoint
 
     name = chosen_model(model, spec)
-    options = chosen_options(**build)
+    calibration, build = chosen_calibration(others)
+    options, recipe = chosen_options(**build), chosen_recipe(recipe_file)
     with output.progress("converting") as advance:
         conversion = convert_checkpoint(
             checkpoint,
             name,
-            precisions,
+            precisions_or("fp32", precisions, recipe),
             output_dir,
+            recipe=recipe,
+            require_full=require_full,
+            calibration=calibration,
+            integer_io=integer_io,
             options=options,
             variant="plain" if plain else "rewritten",
             force=force,

@@ -88,11 +88,11 @@ def command(
     """
     from chunkport.files import make_folder
     from verify.benchmark_document import read_benchmark
-    from verify.reference import pictures_in
     from verify.report import CommandLine
     from verify.report.assembly import Request, assemble
     from verify.report.page import write_report
     from verify.subject import identify
+    from wrappers.picture_files import pictures_in
 
     if target.exists() and not force:
         raise UsageError(f"{target}: already there; add --force to replace")

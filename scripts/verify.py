@@ -202,7 +202,7 @@ def _inputs(samples: tuple[int, Path | None], samples_dir: Path | None) -> tuple
     Raises:
         UsageError: two folders were named, or the one holds no picture.
     """
-    from verify.reference import pictures_in
+    from wrappers.picture_files import pictures_in
 
     count, folder = samples
     if folder and samples_dir:
@@ -269,8 +269,8 @@ def _trial_choices(
         UsageError: marked pictures without their message, or the other way; an unknown attack.
     """
     from verify.attacks import ATTACKS, find_attack
-    from verify.reference import pictures_in
     from verify.trials import TrialChoices
+    from wrappers.picture_files import pictures_in
 
     if (marked is None) != (message is None):
         raise UsageError("--marked names pictures and --message what they say; give both")

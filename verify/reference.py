@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 NO_CHECKPOINT = "there is no checkpoint to compare with"
-_PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -152,24 +151,6 @@ def reference_without_network(
     inputs = _inputs(spec, contract, samples, seed, pictures)
     prepared = trials_without_network(spec, NO_CHECKPOINT)
     return Reference(spec, contract, None, inputs, [], seed, tuple(pictures), prepared)
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """The picture files in a folder, by name; hidden ones are left out, as shells do.
-
-    Raises:
-        UsageError: there is none, or no such folder.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: is no folder; name one with pictures")
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in _PICTURES and not path.name.startswith(".") and path.is_file()
-    )
-    if not found:
-        raise UsageError(f"{folder}: holds no picture ({', '.join(sorted(_PICTURES))})")
-    return found
 
 
 def _inputs(

@@ -3,7 +3,6 @@
 Every byte of the file is counted once, so that the sum is the file's size.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,15 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from convert.tensor_names import module_path
 from convert.tflite import op_kind, read_flatbuffer
 
 UNUSED = "no op"
 _FLOAT_BYTES, _INT64_BYTES = 4, 8
-# litert-torch names a tensor by the modules that it came from, from the outermost in:
-# "pkg.Outer/pkg.Inner_attribute/torch.nn.modules.conv.Conv2d_0;1". Fused ops have several such
-# names, joined by ";;". The outermost has no attribute; the number after ";" tells tensors of one
-# module apart. "arith.constant" is the compiler's own.
-_MODULE = re.compile(r"(?!arith\.)(?:\w+\.)+_*[^\W_]+(?:_(?P<attribute>\w+))?")
 
 
 @dataclass(frozen=True)
@@ -126,18 +121,6 @@ def module_tree(parts: tuple[WeightPart, ...], name: str = "", depth: int = 0) -
         tuple(part for part in parts if len(part.module) == depth),
         tuple(sorted(children, key=lambda child: -child.size_bytes)),
     )
-
-
-def module_path(tensor_name: str) -> tuple[str, ...] | None:
-    """The attributes that lead to a tensor's module; None where its name tells of none."""
-    path = []
-    for position, segment in enumerate(tensor_name.split(";", maxsplit=1)[0].split("/")):
-        found = _MODULE.fullmatch(segment)
-        if found is None or (found["attribute"] is None and position):
-            return None
-        if found["attribute"] is not None:
-            path.append(found["attribute"])
-    return tuple(path)
 
 
 def _parts(model: Any) -> Iterator[WeightPart]:

@@ -83,7 +83,10 @@ class Message:
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of the .tflite, as an app developer needs to know it."""
+    """One input or output of the .tflite, as an app developer needs to know it.
+
+    Where the dtype is an integer, a value is `(integer - zero_point) * scale`.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -91,6 +94,8 @@ class TensorSpec:
     value_range: str
     meaning: str
     dtype: str = "float32"
+    scale: float | None = None
+    zero_point: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,13 @@ class Contract:
     outputs: tuple[TensorSpec, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The contract as plain JSON values."""
-        return asdict(self)
+        """The contract as plain JSON values; floats have neither scale nor zero point."""
+        return {
+            side: [
+                {name: value for name, value in item.items() if value is not None} for item in items
+            ]
+            for side, items in asdict(self).items()
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Contract":

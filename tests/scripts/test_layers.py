@@ -93,7 +93,7 @@ def test_of_a_damaged_file_the_weights_are_examined(
     (weight,) = [
         tensor
         for tensor in model.subgraphs[0].tensors
-        if "up2/" in tensor.name.decode() and tensor.name.decode().endswith("Conv2d_2;")
+        if "up2/" in tensor.name.decode() and tensor.name.decode().endswith("Conv2d_2")
     ]
     place = bytes(content).find(bytes(np.asarray(model.buffers[weight.buffer].data)))
     content[place + 401] ^= 4

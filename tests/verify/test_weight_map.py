@@ -11,7 +11,6 @@ from convert.tflite import attach_metadata, constants, read_flatbuffer, write_fl
 from verify.weight_map import (
     UNUSED,
     WeightMap,
-    module_path,
     module_tree,
     weights_by_module,
 )
@@ -100,22 +99,6 @@ def test_the_tree_holds_each_part_once_and_adds_up(mixed: WeightMap) -> None:
     (body,) = root.children
     assert (body.name, body.parts, body.size_bytes) == ("body", (), 24 + 72 + 24 + 72)
     assert [(child.name, child.size_bytes) for child in body.children] == [("0", 120), ("1", 72)]
-
-
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [
-        ("pkg.Net/pkg.inner.Block_9/torch.nn.Linear_pwconv2;1", ("9", "pwconv2")),
-        ("pkg.Net/torch.nn.Linear_two_words;;pkg.Net;", ("two_words",)),
-        ("pkg.Net/pkg._Private_layer;", ("layer",)),
-        ("pkg.Net;4", ()),
-        ("arith.constant12", None),
-        ("serving_default_image", None),
-        ("model/conv2d/Conv2D", None),
-    ],
-)
-def test_a_module_is_read_from_a_tensors_name(name: str, path: tuple[str, ...] | None) -> None:
-    assert module_path(name) == path
 
 
 def test_what_is_no_tflite_is_refused(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convert.tensor_names import module_path
 from convert.tflite import op_kind, read_flatbuffer
-from verify.weight_map import WeightMap, module_path
+from verify.weight_map import WeightMap
 
 _FLOATS = {"FLOAT32", "FLOAT16", "FLOAT64"}
 

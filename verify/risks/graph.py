@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
+from convert.tensor_names import module_path
 from convert.tflite import dtype_of, op_kind, read_flatbuffer
-from verify.weight_map import module_path
 
 
 @dataclass(frozen=True, eq=False)

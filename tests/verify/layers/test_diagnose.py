@@ -129,7 +129,7 @@ def test_one_weight_in_place_of_another(
         (other,) = [
             item
             for item in model.subgraphs[0].tensors
-            if "up2/" in item.name.decode() and item.name.decode().endswith("Conv2d_2;")
+            if "up2/" in item.name.decode() and item.name.decode().endswith("Conv2d_2")
         ]
         tensor.buffer = other.buffer
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chunkport.errors import UsageError
-from verify.reference import pictures_in
+from wrappers.picture_files import pictures_in
 
 
 def test_pictures_are_found_by_their_endings_in_order(tmp_path: Path) -> None:
