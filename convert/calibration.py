@@ -43,20 +43,28 @@ def find_ranges(float_model: Path, choice: CalibrationChoice, model: str | None 
         ranges = read_ranges(choice.ranges)
         check_fit(ranges, float_model, choice.ranges)
         return ranges
+    return measure_ranges(float_model, samples_for(float_model, choice, model))
+
+
+def samples_for(float_model: Path, choice: CalibrationChoice, model: str | None = None) -> Samples:
+    """The samples that a choice names for a float32 .tflite, as for `find_ranges`.
+
+    Raises:
+        UsageError: the folder holds nothing fit, or there is neither folder nor spec.
+    """
     shapes = input_shapes(read_flatbuffer(float_model))
     card = read_card(float_model)
     if model is None or card is None:
-        return measure_ranges(float_model, find_samples(choice, shapes))
+        return find_samples(choice, shapes)
     spec = find_spec(model, BuildOptions.from_json(card.options))
-    contract = Contract.from_json(card.contract)
-    return measure_ranges(float_model, find_samples(choice, shapes, spec, contract))
+    return find_samples(choice, shapes, spec, Contract.from_json(card.contract))
 
 
 def input_shapes(model: Any) -> dict[str, tuple[int, ...]]:
     """The shapes of a file's inputs, by the names of its signature, else of its tensors."""
     return {
         name: tuple(int(n) for n in model.subgraphs[0].tensors[index].shape)
-        for name, index in _inputs(model).items()
+        for name, index in input_tensors(model).items()
     }
 
 
@@ -71,7 +79,7 @@ def measure_ranges(float_model: Path, samples: Samples) -> Ranges:
     """
     model = read_flatbuffer(float_model)
     activations = _activations(model)
-    run = _runner(float_model, _inputs(model))
+    run = _runner(float_model, input_tensors(model))
     kept = max(1, min(_MOST_OF_A_SAMPLE, _KEPT // max(samples.count, 1)))
     rng = np.random.default_rng(0)
     lows, highs, pools = ({name: [] for name in activations} for _ in range(3))  # type: ignore[var-annotated]
@@ -137,7 +145,8 @@ def _activations(model: Any) -> dict[str, int]:
     }
 
 
-def _inputs(model: Any) -> dict[str, int]:
+def input_tensors(model: Any) -> dict[str, int]:
+    """Indices of a file's inputs, by the names of its signature, else of their tensors."""
     if model.signatureDefs:
         return {item.name.decode(): item.tensorIndex for item in model.signatureDefs[0].inputs}
     subgraph = model.subgraphs[0]

@@ -1,194 +1,149 @@
-"""Integers chosen layer by layer so that what each layer gives changes least: GPTQ.
+"""Integers of a layer chosen together, so that what the layer gives changes least: GPTQ.
 
 Rounding one weight of a row is made up for by those that are not rounded yet, as much as the
-inputs that the layer really gets allow (Frantar et al. 2022). Those inputs are computed with the
-layers before it rounded already, and its weights are first moved to where they meet the float
-model's outputs from these inputs best.
+inputs that the layer gets allow (Frantar et al. 2022). Before that, the weights are moved to where
+they do best from these inputs, which layers before it have changed by being rounded themselves.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from convert.differentiable import Change, Graph, Step
-from convert.differentiable_ops import patches
-from convert.rounded_layers import Arrays, Layer, RoundedWeight, best_scale, largest_integer
+Values = NDArray[np.float32]
+Exact = NDArray[np.float64]
 
 _DAMPING = 0.01  # of the mean of the Hessian's diagonal, as GPTQ has it
-_BATCH = 8
+# And more, the fewer rows of inputs there are for each of its columns: chance is not to be met.
+_DAMPING_OF_CHANCE = 0.2
+# The scales that are tried, as shares of the one that cuts nothing.
+_SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
+_TINY = 1e-12
 
 
-def round_by_hessian(
-    graph: Graph,
-    layers: Sequence[Layer],
-    samples: Sequence[Arrays],
-    *,
-    stand_ins: Mapping[int, Tensor],
-    changed_inputs: Mapping[int, Change],
-    correct_biases: bool,
-) -> tuple[dict[int, RoundedWeight], dict[int, NDArray[np.float32]]]:
-    """Weights and biases by the index of their tensors.
+@dataclass(frozen=True, eq=False)
+class RoundedRows:
+    """Weights as integers of (rows, columns), and what a 1 is worth in each row."""
 
-    Args:
-        graph: the float model.
-        layers: those to round, in the order of execution.
-        samples: inputs by name.
-        stand_ins: what stands in for weights that are integers already, by index.
-        changed_inputs: by index of an op's output, how its first input is rounded on the way.
-        correct_biases: give the biases that leave each channel's mean where it was.
+    integers: NDArray[np.int8]
+    scale: Values
+
+    def values(self) -> Values:
+        """What the integers stand for."""
+        return self.integers * self.scale[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerInputs:
+    """What is known of the rows of inputs that a layer multiplies by its weights.
+
+    Attributes:
+        count: how many rows there were.
+        hessian: (columns, columns), the mean of the products of the columns.
+        crossed: the same of what comes in and of what was lost on the way to it.
+        mean: (columns,) of what comes in.
+        mean_wanted: (columns,) of what came in to the float model's layer.
     """
-    steps = {step.output: step for step in graph.steps}
-    constants = dict(stand_ins)
-    weights: dict[int, RoundedWeight] = {}
-    biases: dict[int, NDArray[np.float32]] = {}
-    with torch.no_grad():
-        for layer in layers:
-            if layer.weight in weights:  # shared with a layer before
-                continue
-            weight = graph.constants[layer.weight]
-            flat = weight.reshape(len(weight), -1).double()
-            seen = _Seen(flat.shape[1])
-            for first in range(0, len(samples), _BATCH):
-                step = steps[layer.output]
-                batch = _stacked(samples[first : first + _BATCH])
-                exact = _rows(graph, step, weight, batch, {}, None)
-                change = changed_inputs.get(layer.output)
-                given = _rows(graph, step, weight, batch, constants, changed_inputs, change)
-                seen.add(given, exact)
-            found = round_rows(flat, seen.moved(flat), seen.hessian, layer.bits)
-            values = torch.from_numpy(found.values()).reshape(weight.shape)
-            weights[layer.weight] = RoundedWeight(
-                found.integers.reshape(tuple(weight.shape)), found.scale
-            )
-            constants[layer.weight] = values
-            if correct_biases and layer.bias is not None and layer.bias not in biases:
-                shift = flat @ seen.mean_exact - values.reshape(flat.shape).double() @ seen.mean
-                bias = graph.constants[layer.bias] + shift.float()
-                constants[layer.bias], biases[layer.bias] = bias, bias.numpy()
-    return weights, biases
+
+    count: int
+    hessian: Exact
+    crossed: Exact
+    mean: Exact
+    mean_wanted: Exact
+
+    @property
+    def damping(self) -> float:
+        """As a share of the mean of the Hessian's diagonal."""
+        return _DAMPING + _DAMPING_OF_CHANCE * len(self.mean) / max(self.count, 1)
+
+    def best_weights(self, weights: Exact) -> Exact:
+        """Those that meet best what `weights` give from the float model's inputs."""
+        damped = _damped(self.hessian, self.damping)
+        return np.asarray(weights + np.linalg.solve(damped, self.crossed @ weights.T).T)
 
 
-def round_rows(wanted: Tensor, start: Tensor, hessian: Tensor, bits: int) -> RoundedWeight:
-    """Integers and scales for rows of weights, (rows, columns) in float64.
+def gather_inputs(pairs: Iterable[tuple[Values, Values]], columns: int) -> LayerInputs:
+    """From rows as they come in now, and as they came in to the float model's layer."""
+    count = 0
+    hessian, crossed = np.zeros((columns, columns)), np.zeros((columns, columns))
+    total, total_wanted = np.zeros(columns), np.zeros(columns)
+    for rows, wanted in pairs:
+        count += len(rows)
+        hessian += rows.T @ rows
+        crossed += rows.T @ (wanted - rows)
+        total += rows.sum(0, dtype=np.float64)
+        total_wanted += wanted.sum(0, dtype=np.float64)
+    share = 1 / max(count, 1)
+    return LayerInputs(count, hessian * share, crossed * share, total * share, total_wanted * share)
 
-    Whatever the Hessian, no row comes out worse by it than rounded to the nearest.
 
-    Args:
-        wanted: the weights that rounding to the nearest starts from.
-        start: those that do best from the inputs that are given.
-        hessian: (columns, columns), the mean of the products of inputs.
-        bits: of an integer.
+def round_rows(weights: NDArray[np.floating], inputs: LayerInputs, bits: int) -> RoundedRows:
+    """Integers and scales for rows of weights, (rows, columns).
+
+    By the inputs given, no row does worse than when it is rounded to the nearest.
+    The lowest integer, such as -8, is left out: LiteRT's own kernels for 4 bits get it wrong.
     """
-    largest = largest_integer(bits)
-    candidates = []
-    for weight, scale in (
-        (wanted, best_scale(wanted, largest, shares=(1.0,))),
-        (wanted, best_scale(wanted, largest)),
-    ):
-        candidates.append(((weight / scale).round().clamp(-largest, largest), scale))
-    scale = best_scale(start, largest)
-    integers = _made_up_for(start, scale, hessian, largest)
-    # The best scale for these integers, in closed form.
-    product = integers @ hessian
-    length = (product * integers).sum(1, keepdim=True)
-    better = (product * start).sum(1, keepdim=True) / length.clamp(min=1e-30)
-    candidates += [(integers, scale), (integers, torch.where(better > 0, better, scale))]
-    kept, kept_scale = candidates[0]
-    least = _loss(kept * kept_scale - start, hessian)
-    for tried, tried_scale in candidates[1:]:
-        loss = _loss(tried * tried_scale - start, hessian)
-        kept = torch.where(loss < least, tried, kept)
-        kept_scale = torch.where(loss < least, tried_scale, kept_scale)
-        least = torch.minimum(loss, least)
-    return RoundedWeight(kept.to(torch.int8).numpy(), kept_scale.reshape(-1).float().numpy())
+    exact = np.asarray(weights, np.float64)
+    largest = 2 ** (bits - 1) - 1
+    wanted = inputs.best_weights(exact)
+    full = np.maximum(np.abs(exact).max(1, keepdims=True), _TINY) / largest
+    nearest = np.clip(np.round(exact / full), -largest, largest)
+    scale = _best_scale(wanted, largest)
+    chosen = _made_up_for(wanted, scale, _damped(inputs.hessian, inputs.damping), largest)
+    product = chosen @ inputs.hessian
+    # The scale that does best with these integers, in closed form.
+    better = (product * wanted).sum(1, keepdims=True)
+    better /= np.maximum((product * chosen).sum(1, keepdims=True), _TINY)
+    best, best_scale = nearest, full
+    least = _loss(best * best_scale - wanted, inputs.hessian)
+    for integers, tried in ((chosen, scale), (chosen, np.where(better > 0, better, scale))):
+        loss = _loss(integers * tried - wanted, inputs.hessian)
+        best = np.where(loss < least, integers, best)
+        best_scale = np.where(loss < least, tried, best_scale)
+        least = np.minimum(loss, least)
+    return RoundedRows(best.astype(np.int8), best_scale[:, 0].astype(np.float32))
 
 
-def _made_up_for(weight: Tensor, scale: Tensor, hessian: Tensor, largest: int) -> Tensor:
-    """Integers of each row, column by column, what each rounding leaves made up for by the rest."""
-    order = hessian.diagonal().argsort(descending=True)
-    damped = _damped(hessian)[order][:, order]
-    inverse = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True)
-    rest, integers = weight[:, order].clone(), torch.empty_like(weight)
-    for column in range(weight.shape[1]):
-        integer = (rest[:, column : column + 1] / scale).round().clamp(-largest, largest)
-        left = (rest[:, column : column + 1] - integer * scale) / inverse[column, column]
-        rest[:, column:] -= left * inverse[column, column:]
+def corrected_bias(
+    weights: NDArray[np.floating], rounded: RoundedRows, bias: Values, inputs: LayerInputs
+) -> Values:
+    """The bias that leaves the mean of each channel where the float model has it."""
+    wanted = np.asarray(weights, np.float64) @ inputs.mean_wanted
+    given = rounded.values().astype(np.float64) @ inputs.mean
+    return (bias + (wanted - given)).astype(np.float32)
+
+
+def _made_up_for(weights: Exact, scale: Exact, hessian: Exact, largest: int) -> Exact:
+    """Integers column by column, what each rounding leaves made up for by the columns to come."""
+    order = np.argsort(-hessian.diagonal(), kind="stable")
+    inverse = np.linalg.cholesky(np.linalg.inv(hessian[np.ix_(order, order)])).T
+    rest, integers = weights[:, order].copy(), np.empty_like(weights)
+    for column in range(weights.shape[1]):
+        now = rest[:, column : column + 1]
+        integer = np.clip(np.round(now / scale), -largest, largest)
+        left = (now - integer * scale) / inverse[column, column]
+        rest[:, column + 1 :] -= left * inverse[column, column + 1 :]
         integers[:, order[column]] = integer[:, 0]
     return integers
 
 
-def _damped(hessian: Tensor) -> Tensor:
-    extra = _DAMPING * hessian.diagonal().mean().clamp(min=1e-12)
-    return hessian + extra * torch.eye(len(hessian), dtype=hessian.dtype)
+def _best_scale(weights: Exact, largest: int) -> Exact:
+    """Per row, (rows, 1), the scale by which rounding to the nearest leaves least."""
+    full = np.maximum(np.abs(weights).max(1, keepdims=True), _TINY) / largest
+    best, least = full, np.full_like(full, np.inf)
+    for share in _SHARES:
+        scale = full * share
+        values = np.clip(np.round(weights / scale), -largest, largest) * scale
+        error = np.square(values - weights).sum(1, keepdims=True)
+        best, least = np.where(error < least, scale, best), np.minimum(error, least)
+    return best
 
 
-def _loss(error: Tensor, hessian: Tensor) -> Tensor:
-    return ((error @ hessian) * error).sum(1, keepdim=True)
+def _damped(hessian: Exact, damping: float) -> Exact:
+    extra = damping * max(float(hessian.diagonal().mean()), _TINY)
+    return hessian + extra * np.eye(len(hessian))
 
 
-class _Seen:
-    """What is known of a layer's inputs: their means, and the means of their products."""
-
-    def __init__(self, columns: int) -> None:
-        self._count = 0
-        self._given = torch.zeros(columns, columns, dtype=torch.float64)
-        self._crossed = torch.zeros(columns, columns, dtype=torch.float64)
-        self._sum = torch.zeros(columns, dtype=torch.float64)
-        self._sum_exact = torch.zeros(columns, dtype=torch.float64)
-
-    def add(self, given: Tensor, exact: Tensor) -> None:
-        """Rows as they come with earlier layers rounded, and as they came in float."""
-        self._count += len(given)
-        self._given += (given.T @ given).double()
-        self._crossed += (given.T @ (exact - given)).double()
-        self._sum += given.double().sum(0)
-        self._sum_exact += exact.double().sum(0)
-
-    @property
-    def hessian(self) -> Tensor:
-        return self._given / self._count
-
-    @property
-    def mean(self) -> Tensor:
-        return self._sum / self._count
-
-    @property
-    def mean_exact(self) -> Tensor:
-        return self._sum_exact / self._count
-
-    def moved(self, weight: Tensor) -> Tensor:
-        """The weights that make the most of the inputs as they are now."""
-        away = self._crossed / self._count @ weight.T
-        return weight + torch.linalg.solve(_damped(self.hessian), away).T
-
-
-def _rows(
-    graph: Graph,
-    step: Step,
-    weight: Tensor,
-    batch: Mapping[str, Tensor],
-    constants: Mapping[int, Tensor],
-    changed_inputs: Mapping[int, Change] | None,
-    change: Change | None = None,
-) -> Tensor:
-    """What the layer multiplies by its weights, a row for each place of its output."""
-    source = step.inputs[0]
-    assert source is not None
-    parts: Any = graph.run(batch, constants, [source], changed_inputs)[source]
-    if change:
-        parts = torch.func.vmap(change)(parts)
-    if step.kind == "CONV_2D":
-        kernel = (weight.shape[1], weight.shape[2])
-        return patches(step.options, parts.flatten(0, 1), kernel)
-    return torch.as_tensor(parts).reshape(-1, weight.shape[1])
-
-
-def _stacked(samples: Sequence[Arrays]) -> dict[str, Tensor]:
-    return {
-        name: torch.from_numpy(np.stack([sample[name] for sample in samples]))
-        for name in samples[0]
-    }
+def _loss(error: Exact, hessian: Exact) -> Exact:
+    return np.asarray(((error @ hessian) * error).sum(1, keepdims=True))

@@ -19,10 +19,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "weights": ("float32", "float16", "int8", "int4"),
     "activations": ("float32", "dynamic", "int8", "int16"),
     "granularity": ("channel", "block-32", "block-64", "block-128", "block-256"),
-    "algorithm": ("min-max", "octav", "mse", "gptq", "hessian", "learned"),
+    "algorithm": ("min-max", "octav", "mse", "gptq", "hessian"),
 }
 _FLOATS = ("float32", "float16")
-BY_SAMPLES = ("hessian", "learned")
+BY_SAMPLES = ("hessian",)
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,8 @@ class Rule:
             measured before.
         granularity: how many weights share a scale: those of an output channel, or a block.
         algorithm: how scales and integers are chosen: each weight by itself ("min-max"; "octav"
-            and "mse", which cut the largest), all of a layer together so that what it gives stays
-            ("gptq" of the quantizer; "hessian" for convolutions too), or all of the model's by
-            its outputs ("learned"; minutes).
+            and "mse", which cut the largest), or all of a layer together so that what it gives
+            stays ("gptq" of the quantizer; "hessian", see convert/hessian_rounding.py).
         layer: regular expression, searched in the name of the op's first output.
         op: the op as TFLite names it, such as CONV_2D; "*" for all.
         reason: where it keeps something in float: why, in plain words.
@@ -102,8 +101,8 @@ class Recipe:
     Attributes:
         rules: without any that matches, an op stays as it is.
         integer_io: inputs and outputs are integers too, for NPUs that know nothing else.
-        bias_correction: the biases of layers with "hessian" or "learned" weights make up for what
-            rounding did to the mean.
+        bias_correction: the biases of layers with "hessian" weights make up for what rounding did
+            to the means.
     """
 
     rules: tuple[Rule, ...]

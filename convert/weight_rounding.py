@@ -1,12 +1,12 @@
-"""Weights of a quantized file chosen anew, by what they do to the model and not one by one.
+"""Weights of a quantized file chosen anew, by what they do to their layers and not one by one.
 
-The quantizer writes the file; here integers, scales and biases in it are replaced by better ones.
+The quantizer writes the file; here integers, scales and biases in it are replaced by better ones,
+layer by layer, each with the layers before it as they will be.
 """
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,43 +14,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import ConversionError
+from convert.calibration import samples_for
+from convert.calibration_samples import CalibrationChoice, Samples
+from convert.hessian_rounding import corrected_bias, gather_inputs, round_rows
+from convert.layer_inputs import rows_of, values_at
 from convert.recipe import BY_SAMPLES, Recipe, Rule
 from convert.tflite import op_kind, read_flatbuffer, write_flatbuffer
 
 Arrays = Mapping[str, NDArray[Any]]
 
-ROUNDED = ("CONV_2D", "FULLY_CONNECTED")
-_INT4, _INT8 = 17, 9  # the schema's TensorType
-_WIDTHS = {_INT4: "int4", _INT8: "int8"}
+DRAWN = 256
+_ROUNDED = ("CONV_2D", "FULLY_CONNECTED")
+_WEIGHT, _BIAS = 1, 2
+_WIDTHS = {17: "int4", 9: "int8"}  # by the schema's TensorType
+_BITS = {"int4": 4, "int8": 8}
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Layer:
     """One layer in both files.
 
     Attributes:
-        output, weight, bias: indices of tensors in the float file; bias may be None.
-        op: of the quantized file.
+        kind: of op.
+        exact: its op in the float file.
+        op: the same in the quantized file.
         stored: index of its weight there.
         width: "int4" or "int8".
-        widened: its weights become floats before it computes.
-        rule: of the recipe, which it was made by.
     """
 
-    output: int
-    weight: int
-    bias: int | None
+    kind: str
+    exact: Any
     op: Any
     stored: int
     width: str
-    widened: bool
-    rule: Rule
+
+
+def samples_to_round_by(
+    float_model: Path, choice: CalibrationChoice, model: str | None = None
+) -> Samples:
+    """The samples that a choice names; where it names none, more are drawn than for ranges.
+
+    Raises:
+        UsageError: the folder holds nothing fit, or there is neither folder nor spec.
+    """
+    count = choice.samples if choice.folder else choice.samples or DRAWN
+    return samples_for(float_model, replace(choice, samples=count, ranges=None), model)
+
+
+def record_rounding(recipe: Recipe, samples: Samples) -> dict[str, Any]:
+    """What a card keeps of it, as plain JSON values."""
+    return {
+        "algorithms": sorted({rule.algorithm for rule in recipe.rules} & set(BY_SAMPLES)),
+        "bias_correction": recipe.bias_correction,
+        "source": samples.source,
+        "folder": samples.folder,
+        "count": samples.count,
+        "seed": samples.seed,
+    }
 
 
 def round_weights(
     float_model: Path, recipe: Recipe, quantized: Path, samples: Sequence[Arrays]
 ) -> None:
-    """Replace what the quantizer put into `quantized` for each layer whose rule says "hessian" or "learned".
+    """Replace what the quantizer put into `quantized` for each layer whose rule says "hessian".
 
     Args:
         float_model: the float32 .tflite that it was made from.
@@ -59,60 +85,45 @@ def round_weights(
         samples: inputs by name.
 
     Raises:
-        ConversionError: the float file has an op that cannot be followed, or there is no sample.
+        ConversionError: there is no sample, or LiteRT refuses one of the files.
     """
-    import torch
-
-    from convert.differentiable import read_graph
-    from convert.dynamic_inputs import ROUNDED_ON_THE_WAY
-    from convert.hessian_rounding import round_by_hessian
-    from convert.learned_rounding import learn_rounding
-    from convert.rounded_layers import Layer
-
     if not samples:
         raise ConversionError(f"{quantized}: rounding by samples needs some, and there are none")
-    model, graph = read_flatbuffer(quantized), read_graph(float_model)
-    tensors = model.subgraphs[0].tensors
-    places = _places(read_flatbuffer(float_model), model, recipe)
-    stand_ins = {
-        place.weight: torch.from_numpy(stored_values(model, tensors[place.stored]))
-        for place in places
-        if place.rule.algorithm not in BY_SAMPLES
-    }
-    changed_inputs = {
-        place.output: ROUNDED_ON_THE_WAY[op_kind(model, place.op)]
-        for place in places
-        if not place.widened
-    }
-    # The learned ones last: they make up for all others.
-    for algorithm, choose in (("hessian", round_by_hessian), ("learned", learn_rounding)):
-        chosen = [place for place in places if place.rule.algorithm == algorithm]
-        if not chosen:
+    float_tree, tree = read_flatbuffer(float_model), read_flatbuffer(quantized)
+    scratch = quantized.with_suffix(".cut")
+    done: set[int] = set()
+    for layer in _layers(float_tree, tree, recipe):
+        tensors = tree.subgraphs[0].tensors
+        stored, index = tensors[layer.stored], int(layer.exact.inputs[_WEIGHT])
+        if layer.stored in done:  # shared with a layer before
             continue
-        weights, biases = choose(
-            graph,
-            [
-                Layer(place.output, place.weight, place.bias, int(place.width.removeprefix("int")))
-                for place in chosen
-            ],
-            samples,
-            stand_ins=stand_ins,
-            changed_inputs=changed_inputs,
-            correct_biases=recipe.bias_correction,
+        done.add(layer.stored)
+        weight = _floats(float_tree, index)
+        flat = weight.reshape(len(weight), -1)
+        sides = ((float_tree, layer.exact), (tree, layer.op))
+        wanted, given = (
+            (
+                rows_of(op, layer.kind, values, weight.shape)
+                for values in values_at(
+                    side, int(op.inputs[0]), samples, scratch.with_suffix(f".cut{number}")
+                )
+            )
+            for number, (side, op) in enumerate(sides)
         )
-        for place in chosen:
-            tensor, found = tensors[place.stored], weights[place.weight]
-            packed = pack_int4(found.integers) if place.width == "int4" else found.integers
-            tensor.quantization.scale = found.scale
-            tensor.quantization.zeroPoint = np.zeros(len(found.scale), np.int64)
-            _put(model, tensor, packed)
-            stand_ins[place.weight] = torch.from_numpy(found.values())
-            if place.bias is not None and place.bias in biases:
-                _put(model, tensors[place.op.inputs[2]], biases[place.bias])
-                stand_ins[place.bias] = torch.from_numpy(biases[place.bias])
-    scratch = quantized.with_suffix(".rounded")
-    write_flatbuffer(model, scratch)
-    scratch.replace(quantized)
+        inputs = gather_inputs(zip(given, wanted, strict=True), flat.shape[1])
+        rounded = round_rows(flat, inputs, _BITS[layer.width])
+        packed = pack_int4(rounded.integers) if layer.width == "int4" else rounded.integers
+        stored.quantization.scale = rounded.scale
+        stored.quantization.zeroPoint = np.zeros(len(rounded.scale), np.int64)
+        _put(tree, stored, packed)
+        bias = _bias_of(layer.exact)
+        if recipe.bias_correction and bias is not None and layer.op.inputs[_BIAS] not in done:
+            done.add(int(layer.op.inputs[_BIAS]))
+            corrected = corrected_bias(flat, rounded, _floats(float_tree, bias), inputs)
+            _put(tree, tensors[layer.op.inputs[_BIAS]], corrected)
+    new = quantized.with_suffix(".rounded")
+    write_flatbuffer(tree, new)
+    new.replace(quantized)
 
 
 def pack_int4(integers: NDArray[np.int8]) -> NDArray[np.uint8]:
@@ -122,22 +133,14 @@ def pack_int4(integers: NDArray[np.int8]) -> NDArray[np.uint8]:
     return np.asarray(flat[::2] | flat[1::2] << 4, np.uint8)
 
 
-def unpack_int4(packed: NDArray[np.uint8], count: int) -> NDArray[np.int8]:
-    """Undo `pack_int4`."""
-    halves = np.stack([packed & 0xF, packed >> 4], axis=-1).reshape(-1)[:count]
-    return ((halves ^ 8).astype(np.int8) - 8).astype(np.int8)
+def _floats(model: Any, index: int) -> NDArray[np.float32]:
+    tensor = model.subgraphs[0].tensors[index]
+    values = np.asarray(model.buffers[tensor.buffer].data).view(np.float32)
+    return values.reshape(tuple(tensor.shape))
 
 
-def stored_values(model: Any, tensor: Any) -> NDArray[np.float32]:
-    """What the integers of a weight with a scale per channel, or with one, stand for."""
-    data = np.asarray(model.buffers[tensor.buffer].data, np.uint8)
-    shape = tuple(tensor.shape)
-    count = int(np.prod(shape))
-    integers = unpack_int4(data, count) if tensor.type == _INT4 else data.view(np.int8)
-    scale = np.asarray(tensor.quantization.scale, np.float32)
-    along = [1] * len(shape)
-    along[tensor.quantization.quantizedDimension] = len(scale)
-    return integers.reshape(shape).astype(np.float32) * scale.reshape(along)
+def _bias_of(op: Any) -> int | None:
+    return int(op.inputs[_BIAS]) if len(op.inputs) > _BIAS and op.inputs[_BIAS] >= 0 else None
 
 
 def _put(model: Any, tensor: Any, values: NDArray[Any]) -> None:
@@ -151,45 +154,29 @@ def _put(model: Any, tensor: Any, values: NDArray[Any]) -> None:
     model.buffers[tensor.buffer].data = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
 
 
-def _places(float_model: Any, model: Any, recipe: Recipe) -> list[_Place]:
-    """The layers whose weights are integers with a scale per channel, in order of execution."""
-    exact, subgraph = float_model.subgraphs[0], model.subgraphs[0]
+def _layers(float_tree: Any, tree: Any, recipe: Recipe) -> Iterator[_Layer]:
+    """The layers to round, in the order of execution."""
+    subgraph, exact = tree.subgraphs[0], float_tree.subgraphs[0]
     by_name = {exact.tensors[op.outputs[0]].name: op for op in exact.operators}
     widened = {
-        op.outputs[0]: op.inputs[0]
+        int(op.outputs[0]): int(op.inputs[0])
         for op in subgraph.operators
-        if op_kind(model, op) == "DEQUANTIZE"
+        if op_kind(tree, op) == "DEQUANTIZE"
     }
-    places = []
     for op in subgraph.operators:
-        kind, name = op_kind(model, op), subgraph.tensors[op.outputs[0]].name
-        if kind not in ROUNDED or name not in by_name:
+        kind, name = op_kind(tree, op), subgraph.tensors[op.outputs[0]].name
+        if kind not in _ROUNDED or name not in by_name:
             continue
-        stored = widened.get(op.inputs[1], op.inputs[1])
-        tensor, original = subgraph.tensors[stored], by_name[name]
-        rule = _rule_of(recipe, kind, name.decode(), _WIDTHS.get(tensor.type))
-        in_blocks = tensor.quantization is None or tensor.quantization.scale is None
-        if rule is None or in_blocks or model.buffers[tensor.buffer].data is None:
-            continue
-        bias = int(original.inputs[2]) if len(original.inputs) > 2 else -1
-        places.append(
-            _Place(
-                output=int(original.outputs[0]),
-                weight=int(original.inputs[1]),
-                bias=bias if bias >= 0 else None,
-                op=op,
-                stored=int(stored),
-                width=_WIDTHS[tensor.type],
-                widened=op.inputs[1] in widened,
-                rule=rule,
-            )
-        )
-    return places
+        stored = widened.get(int(op.inputs[_WEIGHT]), int(op.inputs[_WEIGHT]))
+        width = _WIDTHS.get(subgraph.tensors[stored].type)
+        rule = _rule_of(recipe, kind, f"{name.decode()};", width)
+        if width and rule and rule.algorithm in BY_SAMPLES:
+            yield _Layer(kind, by_name[name], op, stored, width)
 
 
-def _rule_of(recipe: Recipe, kind: str, name: str, width: str | None) -> Rule | None:
+def _rule_of(recipe: Recipe, kind: str, scope: str, width: str | None) -> Rule | None:
     """The last rule for such an op that asks for what it got."""
     for rule in reversed(recipe.rules):
-        if rule.op in ("*", kind) and rule.weights == width and re.search(rule.layer, name):
+        if rule.weights == width and rule.matches(kind, scope):
             return rule
     return None
