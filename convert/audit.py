@@ -1,13 +1,15 @@
 """Is every weight of the module in the file: bit for bit in float32, else as its type rounds it?
 
-The converter is known to store one tensor's values in place of another's without a word, so its
-output is not taken on trust.
+Where a recipe moves weights further than to the nearest integers, each is to be one that the card
+names as what the integers were made from, and these are to be about it. The converter is known to
+store one tensor's values in place of another's without a word, so its output is not taken on trust.
 """
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 from chunkport.errors import ConversionError
 from convert.stored_constants import StoredConstant, stored_constants
 from convert.tflite import read_flatbuffer
+from convert.weight_fit import fits, points_alike
+from convert.weight_origins import NEAREST, Rounding
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,10 +29,12 @@ if TYPE_CHECKING:
 _USUAL_ORDERS = ((0, 2, 3, 1), (1, 2, 3, 0), (1, 0), (2, 3, 1, 0))
 _SHOWN = 5
 _GLANCE = 16  # values that tell two weights apart, nearly always
+_LOOK = 4096  # likewise where they were moved
 _BLOCK = 1 << 18  # values compared at once: small enough for the processor's cache
 
 # Stored constants by count of values: only these can hold a weight.
 _Stored = Mapping[int, Sequence[StoredConstant]]
+_Are = Callable[[NDArray[Any], StoredConstant], bool]
 
 
 @dataclass(frozen=True)
@@ -79,22 +85,29 @@ def audit_weights(module: "nn.Module", path: Path) -> WeightAudit:
     return WeightAudit(search.found, search.found_bytes, search.unaudited)
 
 
-def find_weights(module: "nn.Module", path: Path, *, in_float32: bool = False) -> WeightSearch:
+def find_weights(
+    module: "nn.Module",
+    path: Path,
+    *,
+    in_float32: bool = False,
+    rounding: Rounding = NEAREST,
+) -> WeightSearch:
     """Look for every parameter and floating buffer of the module among a file's constants.
 
     A weight counts as found when a constant holds it in some order of its axes, as exactly as the
     constant's type allows, which is to be float32 where that is asked for; only a bias of
-    zeros may be missing. Both are read where they lie, a
-    few MiB at a time. Those of a normalisation may be combined with others, exactly but beyond
-    recognition; they are named in the result and not looked for.
+    zeros may be missing. What `rounding` allows besides counts too: values cut where their scale
+    ends, and weights that moved. Both are read where they lie, a few MiB at a time. Those of a
+    normalisation may be combined with others, exactly but beyond recognition; they are named in
+    the result and not looked for.
 
     Raises:
         BadInputError: the file is no .tflite.
     """
     stored: defaultdict[int, list[StoredConstant]] = defaultdict(list)
     for constant in stored_constants(read_flatbuffer(path)):
-        if constant.raw.dtype == np.float32 or not in_float32:
-            stored[constant.raw.size].append(constant)
+        if constant.dtype == np.float32 or not in_float32:
+            stored[constant.size].append(constant)
     weights = {
         name: tensor.detach().numpy()
         for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers())
@@ -102,7 +115,11 @@ def find_weights(module: "nn.Module", path: Path, *, in_float32: bool = False) -
     }
     unaudited = {name for name in weights if name.rpartition(".")[0] in _normalisations(module)}
     weights = {name: values for name, values in weights.items() if name not in unaudited}
-    absent = [name for name, values in weights.items() if not _found(values, stored)]
+    absent = [
+        name
+        for name, values in weights.items()
+        if not any(_found(values, stored, are) for are in _ways(values, rounding))
+    ]
     present = [values for name, values in weights.items() if name not in absent]
     return WeightSearch(
         looked_for=len(weights),
@@ -125,10 +142,23 @@ def _normalisations(module: "nn.Module") -> set[str]:
     return {name for name, child in module.named_modules() if isinstance(child, kinds)}
 
 
-def _found(values: NDArray[Any], stored: _Stored) -> bool:
+def _ways(values: NDArray[Any], rounding: Rounding) -> Iterator[_Are]:
+    """How the weight may be stored, the strictest first."""
+    yield _same
+    if rounding.clips:
+        yield partial(_same, clipped=True)
+    if rounding.may_move(values):
+        yield _fits
+
+
+def _found(
+    values: NDArray[Any],
+    stored: _Stored,
+    are: _Are,
+) -> bool:
     candidates = stored.get(values.size, ())
     return any(
-        _same(values.transpose(order), candidate)
+        are(values.transpose(order), candidate)
         for order in _orders(values.ndim)
         for candidate in candidates
     )
@@ -140,16 +170,21 @@ def _orders(rank: int) -> Iterator[tuple[int, ...]]:
     yield from itertools.permutations(range(rank))
 
 
-def _same(values: NDArray[Any], stored: StoredConstant) -> bool:
+def _same(values: NDArray[Any], stored: StoredConstant, *, clipped: bool = False) -> bool:
     """Whether the values, in this order of axes, are what is stored; their shape does not count."""
-    if not stored.holds(np.asarray(values.flat[:_GLANCE])):
+    if not stored.holds(np.asarray(values.flat[:_GLANCE]), clipped=clipped):
         return False
     position = 0
     for block in _blocks(values):
-        if not stored.holds(block, position):
+        if not stored.holds(block, position, clipped=clipped):
             return False
         position += block.size
     return True
+
+
+def _fits(values: NDArray[Any], stored: StoredConstant) -> bool:
+    """Whether what is stored is about the values, in this order of axes."""
+    return points_alike(np.asarray(values.flat[:_LOOK]), stored) and fits(_blocks(values), stored)
 
 
 def _blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:

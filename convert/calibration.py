@@ -82,7 +82,9 @@ def measure_ranges(float_model: Path, samples: Samples) -> Ranges:
     run = _runner(float_model, input_tensors(model))
     kept = max(1, min(_MOST_OF_A_SAMPLE, _KEPT // max(samples.count, 1)))
     rng = np.random.default_rng(0)
-    lows, highs, pools = ({name: [] for name in activations} for _ in range(3))  # type: ignore[var-annotated]
+    lows: dict[str, list[float]] = {name: [] for name in activations}
+    highs: dict[str, list[float]] = {name: [] for name in activations}
+    pools: dict[str, list[Values]] = {name: [] for name in activations}
     for number, inputs in enumerate(samples.read()):
         read = run(inputs)
         for name, index in activations.items():

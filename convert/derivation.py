@@ -15,6 +15,7 @@ from convert.ranges import Ranges
 from convert.recipe import Recipe
 from convert.recipe_fit import refuse_unmatched
 from convert.tflite import read_flatbuffer
+from convert.weight_origins import with_origins
 from convert.weight_rounding import record_rounding, round_weights
 from wrappers.spec import Contract
 
@@ -62,7 +63,8 @@ def derive(
     if card is None:
         quantized.replace(target)
     else:
-        told = replace(card, coverage=coverage.summary())
+        told = with_origins(card, recipe, float_model)
+        told = replace(told, coverage=coverage.summary())
         if ranges is not None and recipe.calibrated:
             record = record_calibration(ranges, read_flatbuffer(float_model))
             told = replace(told, calibration=record)

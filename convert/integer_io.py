@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.stored_constants import scales_of
+from convert.stored_scales import scales_of
 from convert.tflite import dtype_of
 from wrappers.spec import Contract, TensorSpec
 
@@ -13,16 +13,19 @@ from wrappers.spec import Contract, TensorSpec
 def contract_as_stored(contract: Contract, model: Any) -> Contract:
     """The contract with the types of a file's own inputs and outputs, which keep their names."""
     signature = model.signatureDefs[0]
-    tensors = model.subgraphs[0].tensors
+    subgraph = model.subgraphs[0]
 
     def stored(spec: TensorSpec, entries: Any) -> TensorSpec:
         index = next(item.tensorIndex for item in entries if item.name.decode() == spec.name)
-        dtype, found = dtype_of(tensors[index]), scales_of(tensors[index])
+        tensor = subgraph.tensors[index]
+        dtype, found = dtype_of(tensor), scales_of(model, subgraph, tensor)
         if dtype is None or found is None:
             return spec
-        scale, zero_point = (values.reshape(-1)[0] for values in found)
         return replace(
-            spec, dtype=np.dtype(dtype).name, scale=float(scale), zero_point=int(zero_point)
+            spec,
+            dtype=np.dtype(dtype).name,
+            scale=float(found.scale[0]),
+            zero_point=int(found.zero_point[0]),
         )
 
     return Contract(

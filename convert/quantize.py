@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chunkport.errors import ConversionError
-from convert.quantizer_fault import large_kernels_quantized
+from convert.quantizer_fault import large_kernels_quantized, lowest_int4_avoided
 from convert.quantizer_reach import free_int16_scales, more_ops_known
 from convert.ranges import Ranges
 from convert.recipe import Recipe, Rule
@@ -50,7 +50,7 @@ def quantize(float_model: Path, recipe: Recipe, target: Path, ranges: Ranges | N
     tool = quantizer.Quantizer(str(float_model))
     configure(tool, recipe, read_flatbuffer(float_model))
     try:
-        with large_kernels_quantized(), more_ops_known():
+        with large_kernels_quantized(), lowest_int4_avoided(), more_ops_known():
             # To the file as it is made: a copy of the whole would not fit beside the largest.
             tool.quantize(measured, serialize_to_path=str(target))
     except (RuntimeError, ValueError) as error:

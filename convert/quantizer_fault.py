@@ -1,4 +1,7 @@
-"""A fault of ai-edge-quantizer, mended while it lasts: it fails on large convolution kernels."""
+"""Faults of ai-edge-quantizer, mended while they last.
+
+It fails on large convolution kernels, and clips to the integer -8, which not every kernel can take.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +13,11 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.int4 import HIGHEST
+
 _QUANTIZED_AT_ONCE = 32 << 20  # bytes beyond which the quantizer takes a weight apart by itself
 _FLAT_RANK = 2
+_INT4_BITS = 4
 
 
 @contextmanager
@@ -26,6 +32,31 @@ def large_kernels_quantized() -> Iterator[None]:
     original = uniform_quantize_tensor.uniform_quantize
     mended = partial(_quantize_in_slices, original)
     with patch.object(uniform_quantize_tensor, "uniform_quantize", mended):
+        yield
+
+
+@contextmanager
+def lowest_int4_avoided() -> Iterator[None]:
+    """Keep integers of four bits within -7 and 7.
+
+    LiteRT's own kernels, which compute where XNNPACK does not, take -8 for something else. The
+    quantizer writes it where a clipping algorithm cuts a weight.
+    """
+    from ai_edge_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
+
+    original = uniform_quantize_tensor.uniform_quantize
+
+    def symmetric(
+        tensor_data: NDArray[Any],
+        quantization_params: Any,
+        is_blockwise_quant: bool = False,  # noqa: FBT001, FBT002  # the quantizer's own signature
+    ) -> NDArray[Any]:
+        quantized: NDArray[Any] = original(tensor_data, quantization_params, is_blockwise_quant)
+        if quantization_params.num_bits == _INT4_BITS:
+            quantized = np.maximum(quantized, -HIGHEST)
+        return quantized
+
+    with patch.object(uniform_quantize_tensor, "uniform_quantize", symmetric):
         yield
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
+from convert.int4 import unpack_int4
 
 _IDENTIFIER = b"TFL3"
 _IDENTIFIER_AT = 4
@@ -37,6 +38,7 @@ _DTYPES: dict[int, type[np.generic]] = {
     9: np.int8,
     10: np.float64,
 }
+_INT4 = 17  # likewise; NumPy's smallest integers have 8 bits
 # From this many bytes of constants on, they are written behind the flatbuffer: 256 MiB. Smaller
 # models stay in the form that the oldest runtimes read.
 _SMALLEST_OUTSIDE = 256 << 20
@@ -190,23 +192,42 @@ def _as_bytes(data: Any) -> NDArray[np.uint8]:
 
 
 def constants(model: Any) -> Iterator[Constant]:
-    """Every constant of every subgraph whose dtype NumPy knows, once per buffer."""
+    """Every constant of every subgraph whose type NumPy can hold, once per buffer."""
     seen = set()
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
-            data = model.buffers[tensor.buffer].data
-            dtype = dtype_of(tensor)
-            if data is None or len(data) == 0 or dtype is None or tensor.buffer in seen:
+            if tensor.buffer in seen or (values := values_of(model, tensor)) is None:
                 continue
             seen.add(tensor.buffer)
-            values = np.asarray(data).view(dtype)
-            shape = () if tensor.shape is None else tuple(tensor.shape)
-            yield Constant(tensor.name.decode(), values.reshape(shape))
+            yield Constant(tensor.name.decode(), values)
+
+
+def values_of(model: Any, tensor: Any) -> NDArray[Any] | None:
+    """A tensor's values as they are stored, in its shape, where they lie in the file.
+
+    Of four bits they are unpacked, one to a byte. None where the file holds none, or of a type
+    that NumPy has not.
+
+    Raises:
+        ValueError: there are not as many as its shape says.
+    """
+    data, dtype = model.buffers[tensor.buffer].data, dtype_of(tensor)
+    if data is None or len(data) == 0 or dtype is None:
+        return None
+    shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
+    if is_packed(tensor):
+        return unpack_int4(np.asarray(data), 0, math.prod(shape)).reshape(shape)
+    return np.asarray(data).view(dtype).reshape(shape)
+
+
+def is_packed(tensor: Any) -> bool:
+    """Whether two of its values share a byte."""
+    return bool(tensor.type == _INT4)
 
 
 def dtype_of(tensor: Any) -> type[np.generic] | None:
-    """The dtype of a tensor's values, or None where NumPy has none."""
-    return _DTYPES.get(tensor.type)
+    """The dtype that a tensor's values have once they are unpacked; None where NumPy has none."""
+    return np.int8 if is_packed(tensor) else _DTYPES.get(tensor.type)
 
 
 def op_counts(model: Any) -> Counter[str]:

@@ -17,6 +17,7 @@ from chunkport.errors import ConversionError
 from convert.calibration import samples_for
 from convert.calibration_samples import CalibrationChoice, Samples
 from convert.hessian_rounding import corrected_bias, gather_inputs, round_rows
+from convert.int4 import pack_int4
 from convert.layer_inputs import rows_of, values_at
 from convert.recipe import BY_SAMPLES, Recipe, Rule
 from convert.tflite import op_kind, read_flatbuffer, write_flatbuffer
@@ -124,13 +125,6 @@ def round_weights(
     new = quantized.with_suffix(".rounded")
     write_flatbuffer(tree, new)
     new.replace(quantized)
-
-
-def pack_int4(integers: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """Two to a byte, the first one in the low half; the last half is empty for an odd count."""
-    flat = integers.reshape(-1).view(np.uint8) & 0xF
-    flat = np.append(flat, np.zeros(flat.size % 2, np.uint8))
-    return np.asarray(flat[::2] | flat[1::2] << 4, np.uint8)
 
 
 def _floats(model: Any, index: int) -> NDArray[np.float32]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "extract-detector-weights": "scripts.extract_detector_weights",
     "convert": "scripts.convert",
     "quantize": "scripts.quantize",
+    "optimize": "scripts.optimize",
     "verify": "scripts.verify",
     "audit": "scripts.audit",
     "benchmark": "scripts.benchmark",

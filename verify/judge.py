@@ -7,6 +7,7 @@ import numpy as np
 
 from chunkport.files import sha256_of
 from convert.audit import find_weights
+from convert.weight_origins import rounding_of
 from verify.limits import limits_for
 from verify.metrics import METRICS, stacked
 from verify.opening import open_session
@@ -155,7 +156,8 @@ def _weights(subject: Subject, reference: Reference) -> Check:
     if subject.card is None or subject.card.variant != "rewritten":
         reason = "the file was converted without the rewrites whose weights are known"
         return skipped("weights", _STEPS["weights"], reason)
-    search = find_weights(reference.build_wrapper(), subject.path)
+    rounding = rounding_of(subject.card)
+    search = find_weights(reference.build_wrapper(), subject.path, rounding=rounding)
     more = f" and {len(search.lost) - _SHOWN} more" if len(search.lost) > _SHOWN else ""
     fault = f"{', '.join(search.lost[:_SHOWN])}{more}: not there; --per-layer says what is"
     return _step("weights", fault if search.lost else None)

@@ -93,7 +93,7 @@ def measure(
         ) from error
     finally:
         scratch.unlink(missing_ok=True)
-    values = {call: _floats(given[names[op.index]], op) for call, op in compared.items()}
+    values = {call: given[names[op.index]] for call, op in compared.items()}
     inherited: dict[int, float] = {}
     own: dict[int, Deviation] = {}
 
@@ -154,15 +154,6 @@ def _relative(error: NDArray[np.float64], norm: float) -> float:
         away = float(np.linalg.norm(error))
     away = away if np.isfinite(away) else float("inf")
     return away / norm if norm else away
-
-
-def _floats(raw: NDArray[Any], op: FileOp) -> Values:
-    """What an op gave, as the fractions that it stands for."""
-    if op.quantization is None:
-        return raw.astype(np.float32, copy=False)
-    scale, zero_point = op.quantization
-    exact: Values = (raw.astype(np.float32) - zero_point) * scale
-    return exact
 
 
 def _as_in_file(result: torch.Tensor, call: WeightedCall, op: FileOp) -> Values:

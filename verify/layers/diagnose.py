@@ -19,6 +19,7 @@ from chunkport.errors import UsageError
 from convert.float_model import is_large
 from convert.lint import mend_modules, mend_tensors
 from convert.pipeline import convert_checkpoint
+from convert.weight_origins import NEAREST, rounding_of
 from verify.layers.chunks import files_of_tensors
 from verify.layers.comparison import side_by_side
 from verify.layers.conclusion import conclude
@@ -86,7 +87,8 @@ def diagnose(
     calls = weighted_calls(wrapper, sample)
     with tempfile.TemporaryDirectory(prefix="chunkport-layers-") as folder:
         bench = Bench(wrapper, calls, sample, Path(folder), threads, on_step)
-        exact = own = examine_file(subject.path, bench, delegate=True, run=run)
+        rounding = NEAREST if subject.card is None else rounding_of(subject.card)
+        exact = own = examine_file(subject.path, bench, rounding, delegate=True, run=run)
         if subject.precision != FLOAT32:
             below = float_file
             if below is None:

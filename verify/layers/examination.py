@@ -9,6 +9,7 @@ from torch import nn
 
 from chunkport.errors import BadInputError
 from convert.tflite import read_flatbuffer
+from convert.weight_origins import NEAREST, Rounding
 from verify.layers.deviations import Run, measure
 from verify.layers.file_ops import FileOp, read_ops
 from verify.layers.pairing import Point, pair
@@ -61,12 +62,20 @@ class Examined:
     tensors: Sequence[str]
 
 
-def examine_file(path: Path, bench: Bench, *, delegate: bool = False, run: bool = True) -> Examined:
+def examine_file(
+    path: Path,
+    bench: Bench,
+    rounding: Rounding = NEAREST,
+    *,
+    delegate: bool = False,
+    run: bool = True,
+) -> Examined:
     """Pair the file with the wrapper, look at its weights and run it.
 
     Args:
         path: the file.
         bench: what it is examined with.
+        rounding: what may have become of its weights.
         delegate: whether to run it with XNNPACK, too.
         run: whether to run it at all.
 
@@ -84,7 +93,9 @@ def examine_file(path: Path, bench: Bench, *, delegate: bool = False, run: bool 
     found = [item for point in points for item in point.weights]
     wrong = {
         point.call.index: tuple(
-            finding for finding in (examine(item, found) for item in point.weights) if finding.wrong
+            finding
+            for finding in (examine(item, found, rounding) for item in point.weights)
+            if finding.wrong
         )
         for point in points
     }

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
-from convert.stored_constants import scales_of
-from convert.tflite import dtype_of, op_kind, write_flatbuffer
+from convert.stored_constants import StoredConstant, stored_constant
+from convert.tflite import op_kind, write_flatbuffer
 
 Values = NDArray[np.float32]
 _WIDENING = "DEQUANTIZE"
@@ -25,23 +25,20 @@ class StoredWeight:
 
     Attributes:
         name: the tensor's.
-        raw: the numbers as they are stored.
-        scale: what a stored 1 is worth, to be broadcast over `raw`; None for floats.
-        zero_point: what a 0 is stored as, likewise.
+        shape: of its values.
+        constant: the numbers as they are stored, and what they stand for.
     """
 
     name: str
-    raw: NDArray[Any]
-    scale: Values | None
-    zero_point: NDArray[Any] | None
+    shape: tuple[int, ...]
+    constant: StoredConstant
 
     @property
     def values(self) -> Values:
-        """What the op computes with."""
-        if self.scale is None or self.zero_point is None:
-            return self.raw.astype(np.float32, copy=False)
-        exact: Values = (self.raw.astype(np.float32) - self.zero_point) * self.scale
-        return exact
+        """What the op computes with, in the shape."""
+        numbers, scales = self.constant.numbers(0, self.constant.size), self.constant.scales
+        exact: Values = numbers.astype(np.float32, copy=False)
+        return (exact if scales is None else scales.widened(numbers)).reshape(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +52,6 @@ class FileOp:
         output: the tensor that it gives.
         shape: of that tensor.
         clip: (lowest, highest) value that it lets pass, where it has such an activation built in.
-        quantization: scale and zero point of what it gives, where that is integers.
     """
 
     index: int
@@ -64,7 +60,6 @@ class FileOp:
     output: int
     shape: tuple[int, ...]
     clip: tuple[float, float] | None
-    quantization: "tuple[Values, NDArray[Any]] | None"
 
 
 def read_ops(model: Any) -> list[FileOp]:
@@ -77,7 +72,7 @@ def read_ops(model: Any) -> list[FileOp]:
         op.outputs[0]: op.inputs[0]
         for op in subgraph.operators
         if op_kind(model, op) == _WIDENING
-        and _stored(model, subgraph.tensors[op.inputs[0]]) is not None
+        and _stored(model, subgraph, subgraph.tensors[op.inputs[0]]) is not None
     }
     ops = []
     for index, op in enumerate(subgraph.operators):
@@ -85,7 +80,7 @@ def read_ops(model: Any) -> list[FileOp]:
         if not len(op.outputs) or op.outputs[0] in widened:
             continue
         taken = [widened.get(place, place) for place in op.inputs if place >= 0]
-        weights = (_stored(model, subgraph.tensors[place]) for place in taken)
+        weights = (_stored(model, subgraph, subgraph.tensors[place]) for place in taken)
         output = subgraph.tensors[op.outputs[0]]
         activation = getattr(op.builtinOptions, "fusedActivationFunction", 0)
         ops.append(
@@ -96,7 +91,6 @@ def read_ops(model: Any) -> list[FileOp]:
                 int(op.outputs[0]),
                 () if output.shape is None else tuple(map(int, output.shape)),
                 _CLIPS.get(activation),
-                quantization_of(output, 0),
             )
         )
     return ops
@@ -130,30 +124,10 @@ def expose(model: Any, ops: Sequence[FileOp], path: Path) -> dict[int, str]:
     return names
 
 
-def _stored(model: Any, tensor: Any) -> StoredWeight | None:
+def _stored(model: Any, subgraph: Any, tensor: Any) -> StoredWeight | None:
     """The tensor as a weight: a constant of fractions, or of integers that stand for some."""
-    data, dtype = model.buffers[tensor.buffer].data, dtype_of(tensor)
-    if data is None or len(data) == 0 or dtype is None:
+    found = stored_constant(model, subgraph, tensor)
+    shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
+    if found is None or found.size != math.prod(shape):
         return None
-    raw, shape = np.asarray(data).view(dtype), () if tensor.shape is None else tuple(tensor.shape)
-    if raw.size != math.prod(shape):
-        return None
-    raw, name = raw.reshape(shape), tensor.name.decode()
-    if np.issubdtype(dtype, np.floating):
-        return StoredWeight(name, raw, None, None)
-    found = quantization_of(tensor, raw.ndim)
-    return None if found is None else StoredWeight(name, raw, *found)
-
-
-def quantization_of(tensor: Any, rank: int) -> tuple[Values, NDArray[Any]] | None:
-    """Scale and zero point of an integer tensor, shaped to be broadcast over it."""
-    found = scales_of(tensor)
-    if found is None:
-        return None
-    scale, zero = found
-    shape = [1] * rank
-    if len(scale) > 1:
-        shape[tensor.quantization.quantizedDimension] = len(scale)
-    elif rank == 0:
-        shape = []
-    return scale.reshape(shape), zero.reshape(shape)
+    return StoredWeight(tensor.name.decode(), shape, found)

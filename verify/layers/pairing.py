@@ -108,9 +108,9 @@ def _aligned(wanted: Sequence[CallWeight], stored: Sequence[StoredWeight]) -> li
 def _best_order(wanted: CallWeight, stored: StoredWeight) -> tuple[Order, float]:
     """The order of axes in which the two are nearest, and what the pair counts for, 0 for none."""
     shape = tuple(wanted.values.shape)
-    if stored.raw.size != wanted.values.numel() or stored.raw.size == 0:
+    if stored.constant.size != wanted.values.numel() or stored.constant.size == 0:
         return (), 0.0
-    plain = tuple(size for size in stored.raw.shape if size != 1)
+    plain = tuple(size for size in stored.shape if size != 1)
     found: tuple[Order, float] = ((), 0.0)
     for order in _orders(len(shape)):
         if tuple(shape[axis] for axis in order if shape[axis] != 1) != plain:
@@ -124,12 +124,9 @@ def _best_order(wanted: CallWeight, stored: StoredWeight) -> tuple[Order, float]
 
 def _distance(values: NDArray[Any], stored: StoredWeight) -> float:
     """Of some values, relative to theirs."""
-    places = np.arange(0, stored.raw.size, max(1, stored.raw.size // _SAMPLED))
-    index = np.unravel_index(places, stored.raw.shape)
-    there = stored.raw[index].astype(np.float64)
-    if stored.scale is not None and stored.zero_point is not None:
-        there -= np.broadcast_to(stored.zero_point, stored.raw.shape)[index]
-        there *= np.broadcast_to(stored.scale, stored.raw.shape)[index]
+    constant = stored.constant
+    places = np.arange(0, constant.size, max(1, constant.size // _SAMPLED))
+    there = constant.at(places)
     here = values[np.unravel_index(places, values.shape)].astype(np.float64)
     norm = float(np.linalg.norm(here))
     away = float(np.linalg.norm(there - here))

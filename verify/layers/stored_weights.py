@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from verify.layers.file_ops import StoredWeight, Values
+from convert.weight_fit import fits
+from convert.weight_origins import NEAREST, Rounding
+from verify.layers.file_ops import Values
 from verify.layers.pairing import WeightPair, in_order
 from verify.layers.percentages import percent
 
-_HALF_STEP = 0.501  # rounding, and the rounding of the scale
 _FEW = 0.05  # of all values
 _FIT = 0.02  # relative distance at which a factor explains a difference: integers are a little off
 
@@ -55,10 +55,12 @@ class _Case:
     others: Sequence[WeightPair]
 
 
-def examine(pair: WeightPair, others: Sequence[WeightPair]) -> WeightFinding:
+def examine(
+    pair: WeightPair, others: Sequence[WeightPair], rounding: Rounding = NEAREST
+) -> WeightFinding:
     """Compare one constant with the weight, and where it is wrong, with the other weights."""
     actual, wanted = pair.stored.values, _wanted(pair)
-    wrong = int(np.count_nonzero(_beyond_rounding(pair.stored, actual, wanted)))
+    wrong = _wrong(pair, wanted, rounding)
     case = _Case(pair, actual, wanted, wrong, others)
     return WeightFinding(
         pair.wanted.name,
@@ -71,18 +73,14 @@ def examine(pair: WeightPair, others: Sequence[WeightPair]) -> WeightFinding:
 
 
 def _wanted(pair: WeightPair) -> Values:
-    return in_order(pair.wanted.values.detach().numpy(), pair.order, pair.stored.raw.shape)
+    return in_order(pair.wanted.values.detach().numpy(), pair.order, pair.stored.shape)
 
 
-def _beyond_rounding(stored: StoredWeight, actual: Values, wanted: Values) -> NDArray[np.bool_]:
-    bad: NDArray[np.bool_]
-    if stored.scale is None:
-        with np.errstate(over="ignore"):
-            bad = stored.raw != wanted.astype(stored.raw.dtype)
-    else:
-        room = _HALF_STEP * np.abs(stored.scale) + 1e-6 * np.abs(wanted)
-        bad = np.logical_not(np.abs(actual - wanted) <= room)
-    return bad
+def _wrong(pair: WeightPair, wanted: Values, rounding: Rounding) -> int:
+    """How many values are further off than the rounding of this file explains."""
+    stored = pair.stored.constant
+    wrong = int(np.count_nonzero(stored.differing(wanted, clipped=rounding.clips)))
+    return 0 if wrong and rounding.may_move(wanted) and fits([wanted], stored) else wrong
 
 
 def _explanation(case: _Case) -> str:

@@ -37,9 +37,11 @@ class PlainRun(InterpreterSession):
             super().__init__(load)
 
     def input_types(self) -> dict[str, type[np.generic]]:
-        """The dtype of each input, by name."""
-        types = {item["index"]: item["dtype"] for item in self._interpreter.get_input_details()}
-        return {name: types[index] for name, (index, _) in self._inputs.items()}
+        """The dtype of each input, by name: float32 too where integers stand for fractions."""
+        return {
+            name: np.float32 if port.scale else port.dtype.type
+            for name, port in self._inputs.items()
+        }
 
     def values(self, tensor: "Tensor") -> NDArray[Any]:
         """The values that a tensor had in the last run."""

@@ -1,15 +1,62 @@
-"""The interpreter that LiteRT and TensorFlow both have, in names and shapes."""
+"""The interpreter that LiteRT and TensorFlow both have, in names, shapes and fractions."""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 
+@dataclass(frozen=True)
+class _Port:
+    """An input or an output.
+
+    Attributes:
+        index: of its tensor.
+        scale: what a 1 of its integers is worth; 0 where its numbers stand for themselves.
+        zero_point: the integer that stands for 0.
+    """
+
+    index: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def of(cls, detail: Any) -> "_Port":
+        """From what the interpreter tells of a tensor."""
+        scale, zero_point = detail["quantization"]
+        shape = tuple(int(size) for size in detail["shape"])
+        return cls(detail["index"], shape, np.dtype(detail["dtype"]), float(scale), int(zero_point))
+
+    def narrowed(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What the runtime is given for these values."""
+        if not self.scale or values.dtype == self.dtype:
+            return values
+        ends = np.iinfo(self.dtype)
+        steps = np.rint(values / np.float32(self.scale)) + self.zero_point
+        whole: NDArray[Any] = np.clip(steps, ends.min, ends.max).astype(self.dtype)
+        return whole
+
+    def widened(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What the runtime's numbers stand for."""
+        if not self.scale:
+            return values
+        exact: NDArray[Any] = values.astype(np.float32) - self.zero_point
+        return exact * np.float32(self.scale)
+
+
 class InterpreterSession:
     """A .tflite in such an interpreter.
+
+    It takes fractions and gives fractions, also where a file's inputs and outputs are integers
+    that stand for some.
 
     Raises:
         ValueError, RuntimeError: the interpreter refuses the file.
@@ -22,32 +69,28 @@ class InterpreterSession:
         self.init_ms = (time.perf_counter() - started) * 1e3
         names = self._interpreter.get_signature_list()
         signature = self._interpreter.get_signature_runner(next(iter(names)) if names else None)
-        self._inputs = {
-            name: (detail["index"], tuple(int(n) for n in detail["shape"]))
-            for name, detail in signature.get_input_details().items()
-        }
-        self._outputs = {
-            name: (detail["index"], tuple(int(n) for n in detail["shape"]))
-            for name, detail in signature.get_output_details().items()
-        }
+        self._inputs, self._outputs = (
+            {name: _Port.of(detail) for name, detail in details.items()}
+            for details in (signature.get_input_details(), signature.get_output_details())
+        )
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of its inputs, by name."""
-        return {name: shape for name, (_, shape) in self._inputs.items()}
+        return {name: port.shape for name, port in self._inputs.items()}
 
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of its outputs, by name."""
-        return {name: shape for name, (_, shape) in self._outputs.items()}
+        return {name: port.shape for name, port in self._outputs.items()}
 
     def run(self, inputs: "Arrays") -> "Arrays":
         """Outputs by name for inputs by name."""
         self.prepared(inputs)()
-        return self._read()
+        return {name: self._outputs[name].widened(values) for name, values in self._read().items()}
 
     def prepared(self, inputs: "Arrays") -> Callable[[], None]:
         """The inference alone, its inputs in place, to be timed."""
-        for name, (index, _) in self._inputs.items():
-            self._interpreter.set_tensor(index, inputs[name])
+        for name, port in self._inputs.items():
+            self._interpreter.set_tensor(port.index, port.narrowed(inputs[name]))
         invoke: Callable[[], None] = self._interpreter.invoke
         return invoke
 
@@ -62,6 +105,7 @@ class InterpreterSession:
         return times
 
     def _read(self) -> "Arrays":
+        """The outputs as the runtime has them."""
         return {
-            name: self._interpreter.get_tensor(index) for name, (index, _) in self._outputs.items()
+            name: self._interpreter.get_tensor(port.index) for name, port in self._outputs.items()
         }

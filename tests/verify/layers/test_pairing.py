@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from convert.stored_constants import StoredConstant
 from verify.layers.file_ops import FileOp, StoredWeight
 from verify.layers.pairing import pair
 from verify.layers.wrapper_run import CallWeight, WeightedCall
@@ -23,9 +24,12 @@ def call(index: int, shape: tuple[int, ...], **weights: Values) -> WeightedCall:
 
 def op(index: int, shape: tuple[int, ...], *weights: Values) -> FileOp:
     stored = tuple(
-        StoredWeight(f"{index}.{place}", values, None, None) for place, values in enumerate(weights)
+        StoredWeight(
+            f"{index}.{place}", values.shape, StoredConstant(values.reshape(-1), values.size, 32)
+        )
+        for place, values in enumerate(weights)
     )
-    return FileOp(index, "FULLY_CONNECTED", stored, 100 + index, shape, None, None)
+    return FileOp(index, "FULLY_CONNECTED", stored, 100 + index, shape, None)
 
 
 A, B, C = (noise(seed, 4, 4) for seed in (1, 2, 3))

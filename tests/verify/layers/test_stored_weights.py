@@ -8,6 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from convert.stored_constants import StoredConstant
+from convert.stored_scales import Scales
 from verify.layers.file_ops import StoredWeight
 from verify.layers.pairing import WeightPair
 from verify.layers.stored_weights import WeightFinding, examine
@@ -26,13 +28,20 @@ def pair(name: str, values: NDArray[Any], stored: StoredWeight) -> WeightPair:
 
 
 def floats(values: NDArray[Any]) -> StoredWeight:
-    return StoredWeight("constant", values, None, None)
+    flat = values.reshape(-1)
+    constant = StoredConstant(flat, flat.size, 8 * flat.itemsize)
+    return StoredWeight("constant", values.shape, constant)
 
 
 def integers(values: NDArray[Any], factor: float = 1.0) -> StoredWeight:
     scale = np.abs(values).max(axis=(1, 2, 3), keepdims=True) / 127
-    raw = np.round(values / scale).astype(np.int8)
-    return StoredWeight("constant", raw, (scale * factor).astype(np.float32), np.zeros_like(scale))
+    raw = np.round(values / scale).astype(np.int8).reshape(-1)
+    scales = Scales(
+        (scale * factor).astype(np.float32).reshape(-1),
+        np.zeros(len(scale), np.float32),
+        raw.size // len(scale),
+    )
+    return StoredWeight("constant", values.shape, StoredConstant(raw, raw.size, 8, scales))
 
 
 def found(stored: StoredWeight) -> WeightFinding:
@@ -89,6 +98,6 @@ def test_how_it_differs_is_said(stored: StoredWeight, explanation: str) -> None:
 
 def test_integers_one_step_off_are_wrong() -> None:
     stored = integers(WANTED)
-    stored.raw.reshape(-1)[11] += 1
+    stored.constant.data[11] += 1
     assert found(stored).explanation == "differ in 1 of 360 places"
     assert found(stored).scattered
