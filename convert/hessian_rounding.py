@@ -142,7 +142,7 @@ def _best_scale(weights: Exact, largest: int) -> Exact:
 
 def _damped(hessian: Exact, damping: float) -> Exact:
     extra = damping * max(float(hessian.diagonal().mean()), _TINY)
-    return hessian + extra * np.eye(len(hessian))
+    return np.asarray(hessian + extra * np.eye(len(hessian)))
 
 
 def _loss(error: Exact, hessian: Exact) -> Exact:
