@@ -137,7 +137,7 @@ def _best_scale(weights: Exact, largest: int) -> Exact:
         values = np.clip(np.round(weights / scale), -largest, largest) * scale
         error = np.square(values - weights).sum(1, keepdims=True)
         best, least = np.where(error < least, scale, best), np.minimum(error, least)
-    return best
+    return np.asarray(best)
 
 
 def _damped(hessian: Exact, damping: float) -> Exact:
