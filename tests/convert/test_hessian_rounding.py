@@ -32,7 +32,7 @@ def _weights() -> Values:
 def _nearest(weights: Values, bits: int) -> NDArray[np.float64]:
     largest = 2 ** (bits - 1) - 1
     scale = np.abs(weights).max(1, keepdims=True).astype(np.float64) / largest
-    return np.round(weights / scale) * scale
+    return np.asarray(np.round(weights / scale) * scale)
 
 
 def _power_lost(weights: Values, values: NDArray[np.floating], rows: Values) -> float:
