@@ -38,9 +38,9 @@ from verify.judge import STEPS
 from wrappers.spec import BuildOptions
 
 _FAITHFUL = ("fp32", "fp16", "int8-dynamic")
-_MOVING = Recipe(
+_CLIPPING = Recipe(
     tuple(
-        replace(rule, algorithm="gptq") if rule.weights == "int4" else rule
+        replace(rule, algorithm="octav") if rule.weights == "int4" else rule
         for rule in recipe_of("int4-dynamic").rules
     )
 )
@@ -118,17 +118,22 @@ def honest_networks(seeds: int) -> Iterator[Honest]:
 def convert_all(networks: list[Honest], folder: Path) -> None:
     """Make each network and its files, one after the other in this process."""
     for one in networks:
-        checkpoint = folder / f"{one.name}.pth"
-        torch.save(_made(one), checkpoint)
         convert_checkpoint(
-            checkpoint,
+            save_network(one, folder),
             one.model,
             PRECISIONS,
             folder / one.name,
-            recipe=_MOVING,
+            recipe=_CLIPPING,
             options=one.options,
             isolated=False,
         )
+
+
+def save_network(one: Honest, folder: Path) -> Path:
+    """Its checkpoint, made in the folder."""
+    checkpoint = folder / f"{one.name}.pth"
+    torch.save(_made(one), checkpoint)
+    return checkpoint
 
 
 def _card(model: str) -> dict[str, Any]:

@@ -137,7 +137,7 @@ DEFECTS = (
             precisions=("mixed",),
             recipe=_by(algorithm),
         )
-        for algorithm in ("octav", "gptq")
+        for algorithm in ("octav",)
         for name, spec, damage in (
             ("one layer's weights of an epoch before", "DETECTOR_STALE_LAYER", None),
             ("one channel's scale off by 2", None, files.double_one_scale),
