@@ -118,10 +118,8 @@ def honest_networks(seeds: int) -> Iterator[Honest]:
 def convert_all(networks: list[Honest], folder: Path) -> None:
     """Make each network and its files, one after the other in this process."""
     for one in networks:
-        checkpoint = folder / f"{one.name}.pth"
-        torch.save(_made(one), checkpoint)
         convert_checkpoint(
-            checkpoint,
+            save_network(one, folder),
             one.model,
             PRECISIONS,
             folder / one.name,
@@ -129,6 +127,13 @@ def convert_all(networks: list[Honest], folder: Path) -> None:
             options=one.options,
             isolated=False,
         )
+
+
+def save_network(one: Honest, folder: Path) -> Path:
+    """Its checkpoint, made in the folder."""
+    checkpoint = folder / f"{one.name}.pth"
+    torch.save(_made(one), checkpoint)
+    return checkpoint
 
 
 def _card(model: str) -> dict[str, Any]:

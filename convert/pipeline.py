@@ -13,20 +13,21 @@ from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
 from convert.calibration import find_ranges
-from convert.calibration_samples import CalibrationChoice
+from convert.calibration_samples import CalibrationChoice, Samples
 from convert.card import Card, identify_checkpoint, tool_versions, write_with_card
 from convert.constant_folding import fold_constants
 from convert.coverage import Coverage
 from convert.derivation import derive, refuse_float_alone, refuse_idle_calibration
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
 from convert.isolation import run_isolated
-from convert.precision import Precision, find_precision, wholly_integer
+from convert.precision import Precision, find_precision, wholly_integer, with_integer_norms
 from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
 from convert.tensor_names import shorten_names
 from convert.tflite import read_flatbuffer
+from convert.weight_rounding import samples_to_round_by
 from wrappers.registry import find_spec
-from wrappers.spec import BuildOptions, ModelSpec
+from wrappers.spec import BuildOptions, ModelSpec, Target
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def convert_checkpoint(
     call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
-    wanted = chosen_rows(precisions, recipe, integer_io=integer_io)
+    wanted = chosen_rows(precisions, recipe, integer_io=integer_io, target=options.target)
     if require_full:
         refuse_float_alone(row.recipe for row in wanted)
     if calibration or integer_io:
@@ -151,7 +152,8 @@ def convert_checkpoint(
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
         calibrate = partial(find_ranges, choice=choice, model=model)
-        make = partial(_make_precisions, calibrate=calibrate, require_full=require_full)
+        draw = partial(samples_to_round_by, choice=choice, model=model)
+        make = partial(_make_precisions, calibrate=calibrate, draw=draw, require_full=require_full)
         made, ranges = call(make, converted, cards)
         for row, target in targets.items():
             _scratch_file(converted, row).replace(target)
@@ -166,11 +168,16 @@ def convert_checkpoint(
 
 
 def chosen_rows(
-    precisions: Sequence[str], recipe: Recipe | None, *, integer_io: bool = False
+    precisions: Sequence[str],
+    recipe: Recipe | None,
+    *,
+    integer_io: bool = False,
+    target: Target | None = None,
 ) -> list[Precision]:
     """The rows of these precisions, each once, and of "mixed" where a recipe is given for it.
 
-    With `integer_io` those with ranges are integer throughout, and their files' names say so.
+    With `integer_io` those with ranges are integer throughout, and their files' names say so. For
+    a model that is built for an NPU their norms are integer too, which they were rewritten for.
 
     Raises:
         UsageError: there is no such precision, none was asked for, or "mixed" has no recipe.
@@ -179,7 +186,13 @@ def chosen_rows(
     rows = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
     if not rows:
         raise UsageError("no precision asked for; add --precision int8, for one")
+    if target == "npu":
+        rows = [row if row.name == "mixed" else _with_integer_norms(row) for row in rows]
     return [_wholly_integer(row) if integer_io else row for row in rows]
+
+
+def _with_integer_norms(row: Precision) -> Precision:
+    return replace(row, recipe=with_integer_norms(row.recipe)) if row.recipe else row
 
 
 def _wholly_integer(row: Precision) -> Precision:
@@ -206,6 +219,7 @@ def _make_precisions(
     cards: dict[Precision, Card],
     *,
     calibrate: Callable[[Path], Ranges],
+    draw: Callable[[Path], Samples],
     require_full: bool,
 ) -> tuple[dict[str, tuple[float, Coverage | None]], Ranges | None]:
     """Make each precision beside the converted file; by name, the seconds and the ops of each.
@@ -225,8 +239,9 @@ def _make_precisions(
         else:
             if row.recipe.calibrated and ranges is None:
                 ranges = calibrate(float_model)
+            samples = draw(float_model) if row.recipe.rounded_by_samples else None
             given = (float_model, row.name, row.recipe, target, card)
-            coverage = derive(*given, ranges=ranges, require_full=require_full)
+            coverage = derive(*given, ranges=ranges, samples=samples, require_full=require_full)
         made[row.name] = time.perf_counter() - started, coverage
     return made, ranges
 

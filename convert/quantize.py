@@ -20,6 +20,7 @@ _ALGORITHMS = {
     "octav": "OCTAV",
     "mse": "MSE",
     "gptq": "GPTQ",
+    "hessian": "MIN_MAX_UNIFORM_QUANT",  # to begin with: see convert/weight_rounding.py
 }
 # What the quantizer calls otherwise than TFLite does.
 _OP_NAMES = {"*": "ALL_SUPPORTED", "TRANSPOSE_CONV": "CONV_2D_TRANSPOSE", **STAND_INS}
@@ -118,8 +119,8 @@ def undivided(model: Any, rule: Rule) -> list[str]:
 
     The quantizer fails on these, so that an earlier rule has to do.
     """
-    kind, _, block = rule.granularity.partition("-")
-    if kind == "channel":
+    block = rule.granularity.partition("-")[2]
+    if not block:
         return []
     found = []
     for subgraph in model.subgraphs:

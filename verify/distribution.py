@@ -23,6 +23,7 @@ _MISSING = "ray is not installed, and --workers needs it; pip install 'chunkport
 _OBJECT_STORE_BYTES = 256 << 20  # of shared memory; what does not fit goes to the temporary folder
 _LONGEST_FOLDER = 30  # characters: its sockets lie deep below it, in at most 107
 _TRIES = 2
+_THREADS_VARIABLE = "OMP_NUM_THREADS"
 # Ray would send statistics of its use, warn of what it will do otherwise some day, and let its
 # workers run only when nobody else does.
 _SETTINGS = {
@@ -151,7 +152,12 @@ class Workers:
             return self._idle.pop()
         import ray
 
-        return ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_Worker).remote()
+        # Ray would let NumPy compute in one thread, unless it is told how many; where that is empty
+        # NumPy takes as many as in this process. In what order it adds depends on their number.
+        threads = {_THREADS_VARIABLE: os.environ.get(_THREADS_VARIABLE, "")}
+        return ray.remote(
+            num_cpus=1, max_restarts=0, max_task_retries=0, runtime_env={"env_vars": threads}
+        )(_Worker).remote()
 
     def _outcome(self, ready: Any, worker: Any, task: _Task[Any]) -> Callable[[], Any] | None:
         """What gives or raises the result of a task; None where it is to be tried again."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
 from chunkport.errors import UsageError
+from convert.isolation import return_freed_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,8 @@ class Inputs(Sequence["Arrays"]):
     ) -> None:
         if pictures and spec.read_pictures is None:
             raise UsageError(f"model '{spec.name}' takes no pictures; leave out the folder")
+        if pictures:
+            return_freed_memory()  # for the network's answers are kept, and lie between its layers
         self._spec, self._contract = spec, contract
         self.samples, self.pictures = list(samples), tuple(pictures)
         self._kept: dict[int, Arrays] = {}
