@@ -58,7 +58,9 @@ def derive(
         quantized.replace(target)
     else:
         told = with_origins(card, recipe, float_model)
-        told = replace(told, recipe=recipe.to_json(), coverage=coverage.summary())
+        told = replace(told, recipe=recipe.to_json())
+        if recipe.in_integers:
+            told = replace(told, coverage=coverage.summary())
         if ranges is not None and recipe.calibrated:
             record = record_calibration(ranges, read_flatbuffer(float_model))
             told = replace(told, calibration=record)

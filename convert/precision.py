@@ -172,6 +172,12 @@ def wholly_integer(recipe: Recipe) -> Recipe:
     return Recipe(tuple(rules), integer_io=True)
 
 
+def with_integer_norms(recipe: Recipe) -> Recipe:
+    """The recipe for a model whose norms are rewritten so that 8 bits are enough for them."""
+    rules = tuple(rule for rule in recipe.rules if rule not in _NORMS_IN_FLOAT)
+    return Recipe(rules, recipe.integer_io)
+
+
 def precision_names() -> list[str]:
     """The names that `--precision` takes, aliases last."""
     return [row.name for row in PRECISIONS] + list(_ALIASES)

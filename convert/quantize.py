@@ -103,7 +103,7 @@ def can_do(rule: Rule, kind: str) -> bool:
     from ai_edge_quantizer.algorithm_manager import check_op_quantization_config
     from ai_edge_quantizer.qtyping import TFLOperationName
 
-    name = _OP_NAMES.get(kind, kind)
+    name = STAND_INS.get(kind, _OP_NAMES.get(kind, kind))
     if name not in TFLOperationName.__members__:
         return False
     try:
@@ -118,8 +118,8 @@ def undivided(model: Any, rule: Rule) -> list[str]:
 
     The quantizer fails on these, so that an earlier rule has to do.
     """
-    kind, _, block = rule.granularity.partition("-")
-    if kind == "channel":
+    block = rule.granularity.partition("-")[2]
+    if not block:
         return []
     found = []
     for subgraph in model.subgraphs:

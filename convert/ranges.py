@@ -93,6 +93,11 @@ class Ranges:
     def doubts(self) -> tuple[str, ...]:
         """What to beware of, in words: too few samples, or none of the user's own."""
         found = []
+        if self.source == "noise":
+            found.append(
+                "calibrated on normal noise, as nothing is known of the inputs: real ones may lie "
+                "far outside these ranges; give --calibration-dir with .npy or .npz files of some"
+            )
         if self.count < FEWEST_SAMPLES:
             found.append(
                 f"calibrated on {self.count} samples, which are few: give {FEWEST_SAMPLES} or more"

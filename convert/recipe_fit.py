@@ -23,9 +23,8 @@ def refuse_unmatched(recipe: Recipe, float_model: Path) -> None:
     Raises:
         UsageError: names the rule, and the layers or ops whose names are near.
     """
-    recipes = [row.recipe for row in PRECISIONS if row.recipe]
-    recipes += map(wholly_integer, recipes)
-    general = {rule for one in recipes for rule in one.rules}
+    own = [row.recipe for row in PRECISIONS if row.recipe]
+    general = {rule for every in (*own, *map(wholly_integer, own)) for rule in every.rules}
     special = [item for item in enumerate(recipe.rules) if item[1] not in general]
     if not special:
         return

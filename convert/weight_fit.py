@@ -17,7 +17,7 @@ from convert.stored_constants import StoredConstant
 # goes to 2.0 and 5.6 on a trained detector whose layers see inputs that are much alike.
 _FURTHEST, _FURTHEST_OF_GROUP = 3.0, 8.0
 # By how much a group may be larger or smaller than its weights rounded to the nearest; there 0.18.
-_GAIN = 0.4
+_GAIN = 0.25
 _ALIKE = 0.3  # the cosine of the angle between many values and what they became is far above
 
 
