@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from chunkport.errors import ConversionError
 from convert.stored_constants import StoredConstant, stored_constants
 from convert.tflite import read_flatbuffer
-from convert.weight_fit import fits, points_alike
+from convert.weight_fit import fits, is_corrected_bias, points_alike
 from convert.weight_origins import NEAREST, Rounding
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ def _ways(values: NDArray[Any], rounding: Rounding) -> Iterator[_Are]:
         yield partial(_same, clipped=True)
     if rounding.may_move(values):
         yield _fits
+        if rounding.shifts_biases:
+            yield is_corrected_bias
 
 
 def _found(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.weight_fit import fits
+from convert.weight_fit import fits, is_corrected_bias
 from convert.weight_origins import NEAREST, Rounding
 from verify.layers.file_ops import Values
 from verify.layers.pairing import WeightPair, in_order
@@ -80,7 +80,11 @@ def _wrong(pair: WeightPair, wanted: Values, rounding: Rounding) -> int:
     """How many values are further off than the rounding of this file explains."""
     stored = pair.stored.constant
     wrong = int(np.count_nonzero(stored.differing(wanted, clipped=rounding.clips)))
-    return 0 if wrong and rounding.may_move(wanted) and fits([wanted], stored) else wrong
+    if not wrong or not rounding.may_move(wanted):
+        return wrong
+    moved = fits([wanted], stored)
+    moved |= rounding.shifts_biases and is_corrected_bias(wanted, stored)
+    return 0 if moved else wrong
 
 
 def _explanation(case: _Case) -> str:
