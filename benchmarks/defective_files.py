@@ -33,6 +33,28 @@ def double_one_scale(path: Path) -> None:
     _edited(path, lambda model: _double(model, slice(3, 4)))
 
 
+def shift_a_weight(path: Path) -> None:
+    """The zero points of one integer weight are one off: all of it is off by a step."""
+
+    def shift(model: Any) -> None:
+        quantization = _middle_integers(model).quantization
+        quantization.zeroPoint = np.asarray(quantization.zeroPoint, np.int64) + 1
+
+    _edited(path, shift)
+
+
+def shift_the_output(path: Path) -> None:
+    """The zero point of the last integers is off: a quarter of their range is cut away."""
+
+    def shift(model: Any) -> None:
+        graph = model.subgraphs[0]
+        given = [graph.tensors[op.outputs[0]] for op in graph.operators]
+        last = [tensor for tensor in given if dtype_of(tensor) is np.int8][-1]
+        last.quantization.zeroPoint = np.asarray(last.quantization.zeroPoint, np.int64) + 64
+
+    _edited(path, shift)
+
+
 def collapse_constants(path: Path) -> None:
     """Two weights of one shape hold the values of the first, as a converter's cache mixes them."""
 
@@ -49,10 +71,15 @@ def collapse_constants(path: Path) -> None:
 
 
 def _double(model: Any, channels: slice) -> None:
-    integers = [tensor for tensor in _weights(model) if _scales(tensor) > 1]
-    quantization = integers[len(integers) // 2].quantization
+    quantization = _middle_integers(model).quantization
     quantization.scale = np.array(quantization.scale, dtype=np.float32)
     quantization.scale[channels] *= 2
+
+
+def _middle_integers(model: Any) -> Any:
+    """The tensor of an integer weight in the middle of the network."""
+    integers = [tensor for tensor in _weights(model) if _scales(tensor) > 1]
+    return integers[len(integers) // 2]
 
 
 def _scales(tensor: Any) -> int:

@@ -105,6 +105,19 @@ ONE_IMAGE = replace(GENERATOR, build_wrapper=_OneImage)
 TWO_IMAGES = replace(GENERATOR, build_wrapper=_TwoImages)
 
 
+def _faint(make_samples: Callable[..., Any]) -> Callable[..., Any]:
+    """Samples of a twentieth of the strength: what ranges are measured on, when it is not real."""
+
+    def make(contract: Contract, count: int, seed: int) -> Any:
+        drawn = make_samples(contract, count, seed)
+        return [{name: values / 20 for name, values in item.items()} for item in drawn]
+
+    return make
+
+
+FAINT_SAMPLES = replace(GENERATOR, make_samples=_faint(GENERATOR.make_samples))
+
+
 class _BlueFirst(DetectorForTflite):
     """Takes the picture for BGR."""
 

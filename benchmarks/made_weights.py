@@ -10,7 +10,7 @@ detector, all zeros, which take no room on disk.
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -98,6 +98,26 @@ def training_run(name: str, detector: Mapping[str, TensorSource], args: str) -> 
     }
 
 
+def save_made(
+    name: str, target: Path, chunk_mb: int | None, announce: Callable[[str], None]
+) -> int:
+    """Write the detector of a built-in card, as extracted from a training run; its bytes."""
+    card = load_card(name)
+    model = {f"detector.{key}": source for key, source in made_detector(card).items()}
+    contents = {"model": model, "args": _training_args(card)}
+    return save_streamed(contents, target, chunk_mb, announce=announce).total_bytes
+
+
+def _training_args(card: DetectorCard) -> str:
+    return yaml.safe_dump(
+        {
+            "nbits": card.nbits,
+            "img_size_proc": card.image_size,
+            "extractor_model": card.extractor,
+        }
+    )
+
+
 class _SparseFile:
     """A file in which zeros of `_HOLE` become holes."""
 
@@ -136,25 +156,15 @@ def command(
         raise UsageError("--full writes one file, as training does; leave out --chunk")
     if target.exists() and not force:
         raise UsageError(f"{target}: already there; add --force to replace")
-    card = load_card(name)
-    args = yaml.safe_dump(
-        {
-            "nbits": card.nbits,
-            "img_size_proc": card.image_size,
-            "extractor_model": card.extractor,
-        }
-    )
-    detector = made_detector(card)
     if full:
+        card = load_card(name)
+        made = training_run(name, made_detector(card), _training_args(card))
         make_folder(target.parent)
         with replacing(target) as temporary, temporary.open("xb") as file:
-            write_members(training_run(name, detector, args), _SparseFile(file))
+            write_members(made, _SparseFile(file))
         size = target.stat().st_size
     else:
-        model = {f"detector.{key}": source for key, source in detector.items()}
-        contents = {"model": model, "args": args}
-        saved = save_streamed(contents, target, 90 if chunk else None, announce=output.note)
-        size = saved.total_bytes
+        size = save_made(name, target, 90 if chunk else None, output.note)
     output.fact("path", str(target), f"{target}: {megabytes(size)}")
     output.fact("size_bytes", size)
 

@@ -7,7 +7,7 @@ import contextlib
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from chunkport.files import make_folder
 from convert.float_model import Variant
 from convert.isolation import run_isolated
 from convert.pipeline import convert_checkpoint
-from convert.precision import Precision
+from convert.precision import Precision, recipe_of
+from convert.recipe import Recipe
 from scripts._cli import run
 from scripts._options import CHECKPOINT, chunkport_command
 from scripts._output import Column, Output
@@ -29,7 +30,20 @@ GENERATOR = "gan-generator"
 DETECTOR = "tinyseal"
 THUMBNAIL = "thumbnail"
 _MODELS = Path(__file__).with_name("defective_models.py")
-_INT8 = "int8-dynamic"
+_INT8, _INT4, _STATIC = "int8-dynamic", "int4-dynamic", "int8-static"
+_ALL = ("fp32", _INT8, _INT4, _STATIC)
+
+
+def _by(algorithm: str) -> Recipe:
+    """Integers of four bits, chosen by it."""
+    rules = recipe_of(_INT4).rules
+    return Recipe(
+        tuple(
+            replace(rule, algorithm=algorithm) if rule.weights == "int4" else rule for rule in rules
+        )
+    )
+
+
 _COLUMNS = (
     Column("defect", "defect"),
     Column("model", "model"),
@@ -51,6 +65,7 @@ class Defect:
         damage: done to the finished file.
         variant: "plain" for what our own lint would refuse to convert.
         precisions: that it is made in.
+        recipe: of "mixed", where that is among them.
     """
 
     name: str
@@ -60,6 +75,7 @@ class Defect:
     damage: Callable[[Path], None] | None = None
     variant: Variant = "rewritten"
     precisions: tuple[str, ...] = ("fp32", _INT8)
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,13 @@ class Finding:
 DEFECTS = (
     Defect("two channels of a layer swapped", GENERATOR, "psnr_db", "SWAPPED_CHANNELS"),
     Defect("output in another range", GENERATOR, "psnr_db", "UNIT_RANGE"),
-    Defect("one layer's weights of an epoch before", GENERATOR, "weights", "STALE_LAYER"),
+    Defect(
+        "one layer's weights of an epoch before",
+        GENERATOR,
+        "weights",
+        "STALE_LAYER",
+        precisions=_ALL,
+    ),
     Defect("a BatchNorm left out", GENERATOR, "psnr_db", "NO_BATCH_NORM"),
     Defect("zeros for output_padding", GENERATOR, "psnr_db", "ZERO_PADDING", variant="plain"),
     Defect("one picture for all latents", GENERATOR, "diversity", "ONE_IMAGE"),
@@ -84,7 +106,44 @@ DEFECTS = (
     Defect("red and blue swapped", DETECTOR, "relative_l2", "BLUE_FIRST"),
     Defect("input in another range", DETECTOR, "relative_l2", "NOT_NORMALISED"),
     Defect("every bit given as the next", DETECTOR, "marked_bits_flipped", "SHIFTED_BITS"),
-    Defect("one layer's weights of an epoch before", DETECTOR, "weights", "DETECTOR_STALE_LAYER"),
+    Defect(
+        "one layer's weights of an epoch before",
+        DETECTOR,
+        "weights",
+        "DETECTOR_STALE_LAYER",
+        precisions=_ALL,
+    ),
+    Defect(
+        "ranges measured on other inputs than it gets",
+        GENERATOR,
+        "psnr_db",
+        "FAINT_SAMPLES",
+        precisions=(_STATIC,),
+    ),
+    Defect(
+        "a zero point off, and values cut for it",
+        GENERATOR,
+        "psnr_db",
+        damage=files.shift_the_output,
+        precisions=(_STATIC,),
+    ),
+    *(
+        Defect(
+            f"{name}, in int4 by {algorithm}",
+            DETECTOR,
+            "weights",
+            spec,
+            damage=damage,
+            precisions=("mixed",),
+            recipe=_by(algorithm),
+        )
+        for algorithm in ("octav",)
+        for name, spec, damage in (
+            ("one layer's weights of an epoch before", "DETECTOR_STALE_LAYER", None),
+            ("one channel's scale off by 2", None, files.double_one_scale),
+            ("two weights collapsed into one", None, files.collapse_constants),
+        )
+    ),
     Defect(
         "a nearest resize by other pixels",
         THUMBNAIL,
@@ -98,7 +157,13 @@ DEFECTS = (
         for name, row, damage, precisions in (
             ("a flipped bit in the file", "integrity", files.flip_a_bit, ("fp32", _INT8)),
             ("an int8 weight's scales off by 2", "weights", files.double_scales, (_INT8,)),
-            ("one channel's int8 scale off by 2", "weights", files.double_one_scale, (_INT8,)),
+            (
+                "one channel's integer scale off by 2",
+                "weights",
+                files.double_one_scale,
+                (_INT8, _INT4, _STATIC),
+            ),
+            ("an integer weight's zero points off by 1", "weights", files.shift_a_weight, (_INT8,)),
         )
         for model in (GENERATOR, DETECTOR)
     ),
@@ -118,6 +183,7 @@ def make_defective(defects: Sequence[Defect], checkpoints: dict[str, Path], fold
             f"{_MODELS}:{defect.spec}" if defect.spec else defect.model,
             defect.precisions,
             folder,
+            recipe=defect.recipe,
             variant=defect.variant,
             name_file=name_file,
             isolated=False,

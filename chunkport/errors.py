@@ -33,3 +33,9 @@ class BadInputError(ChunkportError):
     """A file is damaged, incomplete, or not what it was given as."""
 
     exit_code = 5
+
+
+class WorkerDiedError(ChunkportError):
+    """A process that a part of the work was given to came to an end, and so did another."""
+
+    exit_code = 3

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError, ConversionError, MissingDependencyError
-from convert.calibration_samples import CalibrationChoice, Samples, find_samples
+from convert.calibration_samples import CalibrationChoice, Samples, find_samples, noise_samples
 from convert.card import read_card
+from convert.file_inputs import input_places, input_shapes
 from convert.ranges import Ranges, TensorRange, check_fit, graph_sha256, read_ranges
 from convert.tflite import dtype_of, read_flatbuffer
 from wrappers.registry import find_spec
@@ -32,10 +33,11 @@ def find_ranges(float_model: Path, choice: CalibrationChoice, model: str | None 
     Args:
         float_model: a float32 .tflite, with a card if `model` is to draw samples.
         choice: the user's.
-        model: registered name or FILE.py:NAME of its spec; None for a file of unknown origin.
+        model: registered name or FILE.py:NAME of its spec; None for a file of unknown origin, for
+            which noise is drawn where no folder is named.
 
     Raises:
-        UsageError: the folder holds nothing fit, or there is neither folder nor spec.
+        UsageError: the folder holds nothing fit.
         BadInputError: a sample cannot be used, or the ranges are another file's.
         ConversionError: the interpreter refuses the float32 file.
     """
@@ -47,25 +49,19 @@ def find_ranges(float_model: Path, choice: CalibrationChoice, model: str | None 
 
 
 def samples_for(float_model: Path, choice: CalibrationChoice, model: str | None = None) -> Samples:
-    """The samples that a choice names for a float32 .tflite, as for `find_ranges`.
+    """The samples that a choice names for a file; of unknown origin, noise where no folder is.
 
     Raises:
-        UsageError: the folder holds nothing fit, or there is neither folder nor spec.
+        UsageError: the folder holds nothing fit.
     """
-    shapes = input_shapes(read_flatbuffer(float_model))
-    card = read_card(float_model)
-    if model is None or card is None:
-        return find_samples(choice, shapes)
-    spec = find_spec(model, BuildOptions.from_json(card.options))
-    return find_samples(choice, shapes, spec, Contract.from_json(card.contract))
-
-
-def input_shapes(model: Any) -> dict[str, tuple[int, ...]]:
-    """The shapes of a file's inputs, by the names of its signature, else of its tensors."""
-    return {
-        name: tuple(int(n) for n in model.subgraphs[0].tensors[index].shape)
-        for name, index in input_tensors(model).items()
-    }
+    file, card = read_flatbuffer(float_model), read_card(float_model)
+    if model is not None and card is not None:
+        spec = find_spec(model, BuildOptions.from_json(card.options))
+        contract = Contract.from_json(card.contract)
+        return find_samples(choice, input_shapes(file), spec, contract)
+    if choice.folder is None:
+        return noise_samples(choice, file)
+    return find_samples(choice, input_shapes(file))
 
 
 def measure_ranges(float_model: Path, samples: Samples) -> Ranges:
@@ -79,7 +75,7 @@ def measure_ranges(float_model: Path, samples: Samples) -> Ranges:
     """
     model = read_flatbuffer(float_model)
     activations = _activations(model)
-    run = _runner(float_model, input_tensors(model))
+    run = _runner(float_model, input_places(model))
     kept = max(1, min(_MOST_OF_A_SAMPLE, _KEPT // max(samples.count, 1)))
     rng = np.random.default_rng(0)
     lows: dict[str, list[float]] = {name: [] for name in activations}
@@ -116,7 +112,8 @@ def measure_ranges(float_model: Path, samples: Samples) -> Ranges:
 
 def _range(lows: list[float], highs: list[float], pool: Values) -> TensorRange:
     low, high = np.percentile(pool, [_OUTSIDE, 100 - _OUTSIDE])
-    return TensorRange(min(lows), max(highs), float(low), float(high))
+    rms = float(np.sqrt(np.mean(np.square(pool, dtype=np.float64))))
+    return TensorRange(min(lows), max(highs), float(low), float(high), rms)
 
 
 def _missed_by_half(lows: list[list[float]], highs: list[list[float]]) -> float | None:
@@ -145,14 +142,6 @@ def _activations(model: Any) -> dict[str, int]:
         for index in held
         if dtype_of(subgraph.tensors[index]) is np.float32
     }
-
-
-def input_tensors(model: Any) -> dict[str, int]:
-    """Indices of a file's inputs, by the names of its signature, else of their tensors."""
-    if model.signatureDefs:
-        return {item.name.decode(): item.tensorIndex for item in model.signatureDefs[0].inputs}
-    subgraph = model.subgraphs[0]
-    return {subgraph.tensors[index].name.decode(): int(index) for index in subgraph.inputs}
 
 
 def _runner(

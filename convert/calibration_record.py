@@ -8,7 +8,7 @@ from convert.ranges import Ranges, TensorRange
 from convert.tflite import op_kind
 
 # Ops with weights, and which of their inputs are the activations.
-_LAYERS = {
+TAKEN_AT = {
     "BATCH_MATMUL": 0,
     "CONV_2D": 0,
     "DEPTHWISE_CONV_2D": 0,
@@ -41,10 +41,10 @@ def record_calibration(ranges: Ranges, float_model: Any) -> dict[str, Any]:
     layers = []
     for op in float_model.subgraphs[0].operators:
         kind = op_kind(float_model, op)
-        if kind not in _LAYERS:
+        if kind not in TAKEN_AT:
             continue
         taken, given = (
-            tensors[index].name.decode() for index in (op.inputs[_LAYERS[kind]], op.outputs[0])
+            tensors[index].name.decode() for index in (op.inputs[TAKEN_AT[kind]], op.outputs[0])
         )
         if taken in ranges.tensors and given in ranges.tensors:
             numbers = [_numbers(ranges.tensors[name]) for name in (taken, given)]
@@ -73,5 +73,4 @@ def layers_in(record: Mapping[str, Any]) -> list[LayerRanges]:
 
 
 def _numbers(held: TensorRange) -> list[float]:
-    exact = (held.lowest, held.highest, held.low, held.high)
-    return [float(f"{value:.{_DIGITS}g}") for value in exact]
+    return [float(f"{value:.{_DIGITS}g}") for value in vars(held).values()]

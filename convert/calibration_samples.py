@@ -4,23 +4,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError, UsageError
+from convert.file_inputs import draw_noise
 from wrappers.picture_files import pictures_in
 
 if TYPE_CHECKING:
     from wrappers.spec import Arrays, Contract, ModelSpec
 
-DRAWN = 64
+DRAWN = 256
 # Other than the verdict's, so that no file is judged by the very samples it was calibrated on.
 SEED = 1000
 _ARRAYS = (".npy", ".npz")
-Source = Literal["drawn", "drawn pictures", "pictures", "arrays"]
+Source = Literal["drawn", "drawn pictures", "noise", "pictures", "arrays"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,13 @@ def find_samples(
         read = _picture_reader(choice.folder, spec, contract)
     files = files[: choice.samples]
     return Samples(source, len(files), lambda: map(read, files), folder=choice.folder.name)
+
+
+def noise_samples(choice: CalibrationChoice, model: Any) -> Samples:
+    """Noise for a file of unknown origin, given as its object tree."""
+    count = choice.samples or DRAWN
+    noise = partial(draw_noise, model, count, choice.seed)
+    return Samples("noise", count, lambda: iter(noise()), seed=choice.seed)
 
 
 def _picture_reader(

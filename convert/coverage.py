@@ -1,7 +1,7 @@
 """What became of every op of a quantized file: what it computes in, and why where it is float."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,14 @@ def named(ops: Sequence[OpWidths]) -> str:
     return ", ".join(
         f"{len(those)} {kind} ({', '.join(dict.fromkeys(those))})" for kind, those in layers.items()
     )
+
+
+def in_words(summary: Mapping[str, Any]) -> list[str]:
+    """A line for each reason of a `Coverage.summary`, also after it went through a card."""
+    return [
+        f"{', '.join(f'{count} {kind}' for kind, count in group['ops'].items())}: {group['reason']}"
+        for group in (*summary["left"], *summary["otherwise"])
+    ]
 
 
 def counted(items: Sequence[Leftover]) -> list[dict[str, Any]]:

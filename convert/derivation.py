@@ -10,10 +10,12 @@ from convert.calibration_samples import Samples
 from convert.card import Card, stamp
 from convert.coverage import Coverage, cover, refuse_leftovers
 from convert.integer_io import contract_as_stored
+from convert.precision import find_precision
 from convert.quantize import quantize
 from convert.ranges import Ranges
 from convert.recipe import Recipe
 from convert.recipe_fit import refuse_unmatched
+from convert.spared_layers import spare_layers
 from convert.tflite import read_flatbuffer
 from convert.weight_origins import with_origins
 from convert.weight_rounding import record_rounding, round_weights
@@ -36,9 +38,10 @@ def derive(
     Args:
         float_model: the float32 .tflite.
         name: of the precision, for messages.
-        recipe: the widths.
+        recipe: the widths; the precision may add rules to it for layers that need them.
         target: the file to write; with a failure it may be left unfinished.
-        card: what the file is, its coverage and calibration to be filled in; None writes none.
+        card: what the file is; its recipe, coverage and calibration are filled in. None writes
+            none.
         ranges: of the float32 file's activations; for recipes that are calibrated.
         samples: for recipes whose integers are chosen by them.
         require_full: refuse a file that leaves in float what its recipe is for.
@@ -48,6 +51,8 @@ def derive(
         ConversionError: the quantizer failed, or something was left in float.
     """
     refuse_unmatched(recipe, float_model)
+    if ranges is not None and find_precision(name).spares_layers:
+        recipe = spare_layers(recipe, ranges, read_flatbuffer(float_model))
     quantized = target.with_suffix(".quantized")
     quantize(float_model, recipe, quantized, ranges)
     if recipe.rounded_by_samples:
@@ -64,7 +69,9 @@ def derive(
         quantized.replace(target)
     else:
         told = with_origins(card, recipe, float_model)
-        told = replace(told, coverage=coverage.summary())
+        told = replace(told, recipe=recipe.to_json())
+        if recipe.in_integers:
+            told = replace(told, coverage=coverage.summary())
         if ranges is not None and recipe.calibrated:
             record = record_calibration(ranges, read_flatbuffer(float_model))
             told = replace(told, calibration=record)

@@ -60,17 +60,18 @@ def _set_up(log: Path | None, path: list[str]) -> None:
     sink = 2 if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
-    _return_freed_memory()
+    return_freed_memory()
     # A traced model is a great many objects that live to the end: by default they would be
     # searched for garbage over and over, a fifth of the time that a conversion takes.
     gc.set_threshold(100_000, 50, 1000)
 
 
-def _return_freed_memory() -> None:
+def return_freed_memory() -> None:
     """Have large blocks go back to the system when they are freed, where libc can be told.
 
-    By itself glibc keeps them as soon as one was freed: a gigabyte, after a pass over the weights
-    of a large model.
+    By itself glibc keeps them as soon as one was freed, and what little lies between them keeps
+    them for good: a gigabyte, after a pass over the weights of a large model, or over thousands of
+    pictures whose answers are kept.
     """
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)

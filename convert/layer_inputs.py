@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from chunkport.errors import ConversionError
-from convert.calibration import input_tensors
+from convert.file_inputs import input_places
 from convert.tflite import write_flatbuffer
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -37,7 +37,7 @@ def values_at(
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    inputs = input_tensors(model)
+    inputs = input_places(model)
     for name, index in inputs.items():
         if index == tensor:
             yield from (np.asarray(sample[name]) for sample in samples)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convert.op_widths import OpWidths
+from convert.op_widths import WEIGHT_AT, OpWidths
 from convert.quantize import can_do, undivided
 from convert.recipe import Recipe, Rule
 
@@ -90,6 +90,8 @@ def _because_of(op: OpWidths, index: int | None, rule: Rule) -> Leftover:
     if rule.weights == "float32":
         reason = f"kept in float: {rule.reason}" if rule.reason else f"float32 by rule {index}"
         return Leftover(op, reason, "leave out that rule to try it")
+    if rule.activations in ("int8", "int16") and op.kind not in WEIGHT_AT:
+        return Leftover(op, "it lies between ops in float, where integers would only lose digits")
     if not op.weights:
         reason = "it multiplies two activations, neither of them a constant"
         return Leftover(op, reason, "choose int8-static, which has ranges for both")

@@ -25,7 +25,7 @@ WEIGHT_AT: Mapping[str, int] = {
 }
 # They put values elsewhere and change none of them.
 # fmt: off
-_MOVING = frozenset((
+MOVING = frozenset((
     "RESHAPE", "TRANSPOSE", "CONCATENATION", "SLICE", "STRIDED_SLICE", "DYNAMIC_UPDATE_SLICE",
     "PAD", "PADV2", "MIRROR_PAD", "GATHER", "GATHER_ND", "SPLIT", "SPLIT_V", "PACK", "UNPACK",
     "SQUEEZE", "EXPAND_DIMS", "TILE", "BROADCAST_TO", "REVERSE_V2", "SPACE_TO_DEPTH",
@@ -56,7 +56,8 @@ class OpWidths:
             the integers that it takes; "indices" where it takes no values of the model.
         integers: whether it multiplies and adds integers. Weights that are widened before their
             op do not make it so.
-        weight_bytes: of all its constants.
+        weight_bytes: of all its constants; those that are widened first count where they are used.
+        shape: of its first output.
     """
 
     kind: str
@@ -67,6 +68,7 @@ class OpWidths:
     activations: str
     integers: bool
     weight_bytes: int
+    shape: tuple[int, ...]
 
     @property
     def float_weights(self) -> bool:
@@ -91,13 +93,12 @@ class _Graph:
         }
 
     def ops(self) -> Iterator[OpWidths]:
-        """Its ops in order; the widening of a weight is a part of the op that reads it."""
-        for op in self._subgraph.operators:
-            if not len(op.outputs) or int(op.outputs[0]) not in self._widened:
-                yield self._op(op)
+        """Its ops in order; a weight that is widened first is told of the op that reads it too."""
+        return map(self._op, self._subgraph.operators)
 
     def _op(self, op: Any) -> OpWidths:
         kind = op_kind(self._model, op)
+        widens = len(op.outputs) > 0 and int(op.outputs[0]) in self._widened
         inputs = [int(index) for index in op.inputs if index >= 0]
         stored = {index: self._widened.get(index, index) for index in inputs}
         constants = [index for index in inputs if self._bytes(stored[index])]
@@ -121,7 +122,8 @@ class _Graph:
             weights="" if weight is None else self._described(stored[weight]),
             activations=activations,
             integers=integers,
-            weight_bytes=sum(self._bytes(stored[index]) for index in constants),
+            weight_bytes=sum(self._bytes(stored[index]) for index in constants if not widens),
+            shape=self._shape(int(op.outputs[0])) if len(op.outputs) else (),
         )
 
     def _weight(self, kind: str, op: Any, constants: list[int]) -> int | None:
@@ -132,7 +134,7 @@ class _Graph:
         stored = [
             (self._bytes(self._widened.get(index, index)), index)
             for index in constants
-            if self._is_value(index) and self._size(index) > 1
+            if self._is_value(index) and math.prod(self._shape(index)) > 1
         ]
         return max(stored)[1] if stored else None
 
@@ -167,9 +169,9 @@ class _Graph:
 
         return str(flatbuffer_utils.type_to_name(self._subgraph.tensors[index].type)).lower()
 
-    def _size(self, index: int) -> int:
+    def _shape(self, index: int) -> tuple[int, ...]:
         shape = self._subgraph.tensors[index].shape
-        return 1 if shape is None else math.prod(map(int, shape))
+        return () if shape is None else tuple(map(int, shape))
 
     def _bytes(self, index: int) -> int:
         data = self._model.buffers[self._subgraph.tensors[index].buffer].data
@@ -182,6 +184,6 @@ class _Graph:
 def _role(kind: str, activations: str, *, weighted: bool) -> Role:
     if kind in _CONVERTING:
         return "converts"
-    if kind in _MOVING or (activations == "indices" and not weighted):
+    if kind in MOVING or (activations == "indices" and not weighted):
         return "moves"
     return "computes"

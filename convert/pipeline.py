@@ -20,14 +20,14 @@ from convert.coverage import Coverage
 from convert.derivation import derive, refuse_float_alone, refuse_idle_calibration
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
 from convert.isolation import run_isolated
-from convert.precision import Precision, find_precision, wholly_integer
+from convert.precision import Precision, find_precision, wholly_integer, with_integer_norms
 from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
 from convert.tensor_names import shorten_names
 from convert.tflite import read_flatbuffer
 from convert.weight_rounding import samples_to_round_by
 from wrappers.registry import find_spec
-from wrappers.spec import BuildOptions, ModelSpec
+from wrappers.spec import BuildOptions, ModelSpec, Target
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def convert_checkpoint(
     call = partial(run_isolated, show_output=show_output) if isolated else _called_here
     options = options or BuildOptions()
     spec = find_spec(model, options)
-    wanted = chosen_rows(precisions, recipe, integer_io=integer_io)
+    wanted = chosen_rows(precisions, recipe, integer_io=integer_io, target=options.target)
     if require_full:
         refuse_float_alone(row.recipe for row in wanted)
     if calibration or integer_io:
@@ -168,11 +168,16 @@ def convert_checkpoint(
 
 
 def chosen_rows(
-    precisions: Sequence[str], recipe: Recipe | None, *, integer_io: bool = False
+    precisions: Sequence[str],
+    recipe: Recipe | None,
+    *,
+    integer_io: bool = False,
+    target: Target | None = None,
 ) -> list[Precision]:
     """The rows of these precisions, each once, and of "mixed" where a recipe is given for it.
 
-    With `integer_io` those with ranges are integer throughout, and their files' names say so.
+    With `integer_io` those with ranges are integer throughout, and their files' names say so. For
+    a model that is built for an NPU their norms are integer too, which they were rewritten for.
 
     Raises:
         UsageError: there is no such precision, none was asked for, or "mixed" has no recipe.
@@ -181,7 +186,13 @@ def chosen_rows(
     rows = [_with_recipe(row, recipe) for row in dict.fromkeys(map(find_precision, names))]
     if not rows:
         raise UsageError("no precision asked for; add --precision int8, for one")
+    if target == "npu":
+        rows = [row if row.name == "mixed" else _with_integer_norms(row) for row in rows]
     return [_wholly_integer(row) if integer_io else row for row in rows]
+
+
+def _with_integer_norms(row: Precision) -> Precision:
+    return replace(row, recipe=with_integer_norms(row.recipe)) if row.recipe else row
 
 
 def _wholly_integer(row: Precision) -> Precision:

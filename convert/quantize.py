@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from chunkport.errors import ConversionError
+from convert.inherited_widths import FLOAT, inherited_widths
 from convert.quantizer_fault import large_kernels_quantized, lowest_int4_avoided
-from convert.quantizer_reach import free_int16_scales, more_ops_known
+from convert.quantizer_reach import STAND_INS, free_int16_scales, more_ops_known
 from convert.ranges import Ranges
-from convert.recipe import Recipe, Rule
+from convert.recipe import EVERYTHING, Recipe, Rule
 from convert.tflite import constants, op_kind, read_flatbuffer
 
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -22,7 +23,9 @@ _ALGORITHMS = {
     "hessian": "MIN_MAX_UNIFORM_QUANT",  # to begin with: see convert/weight_rounding.py
 }
 # What the quantizer calls otherwise than TFLite does.
-_OP_NAMES = {"*": "ALL_SUPPORTED", "TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
+_OP_NAMES = {"*": "ALL_SUPPORTED", "TRANSPOSE_CONV": "CONV_2D_TRANSPOSE", **STAND_INS}
+# Under one name of the quantizer's there are several of these.
+_SHARED = {*STAND_INS, *STAND_INS.values()}
 _IN_BLOCKS = ("FULLY_CONNECTED", "EMBEDDING_LOOKUP")
 _BITS = {"int4": 4, "int8": 8, "int16": 16}
 
@@ -67,12 +70,16 @@ def configure(tool: Any, recipe: Recipe, model: Any) -> None:
     """
     from ai_edge_quantizer.qtyping import TFLOperationName
 
+    scopes = scopes_by_kind(model)
     for index, rule in enumerate(recipe.rules):
         name = _OP_NAMES.get(rule.op, rule.op)
-        if name not in TFLOperationName.__members__:
+        if name not in TFLOperationName.__members__ or rule.op not in ("*", *scopes):
             continue  # the quantizer leaves such ops alone, whatever the rule says
         # A pattern of its own for each: under one, the quantizer keeps one rule for all ops.
         pattern = f"(?#{index}){_all_but(undivided(model, rule))}(?:{rule.layer})"
+        if rule.op in _SHARED:
+            meant = [scope for scope in scopes[rule.op] if re.search(pattern, scope)]
+            pattern = f"(?#{index}){_exactly(meant)}"
         try:
             tool.update_quantization_recipe(
                 pattern, TFLOperationName[name], _op_config(rule), _algorithm(rule)
@@ -82,6 +89,11 @@ def configure(tool: Any, recipe: Recipe, model: Any) -> None:
                 f"rule {index} of the recipe ({rule.weights} {rule.granularity}, "
                 f"{rule.activations} activations) cannot be done for {rule.op}: {error}"
             ) from error
+    for number, (scope, width) in enumerate(_inherited(model, recipe).items()):
+        rule = Rule(FLOAT, FLOAT) if width == FLOAT else Rule("int8", width)
+        pattern = f"(?#inherited {number}){_exactly([scope])}"
+        every = TFLOperationName.ALL_SUPPORTED
+        tool.update_quantization_recipe(pattern, every, _op_config(rule), _algorithm(rule))
     if recipe.calibrated and not recipe.integer_io:
         for side in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
             tool.update_quantization_recipe("(?#io).*", side, None, "no_quantize")
@@ -92,7 +104,7 @@ def can_do(rule: Rule, kind: str) -> bool:
     from ai_edge_quantizer.algorithm_manager import check_op_quantization_config
     from ai_edge_quantizer.qtyping import TFLOperationName
 
-    name = _OP_NAMES.get(kind, kind)
+    name = STAND_INS.get(kind, _OP_NAMES.get(kind, kind))
     if name not in TFLOperationName.__members__:
         return False
     try:
@@ -107,8 +119,8 @@ def undivided(model: Any, rule: Rule) -> list[str]:
 
     The quantizer fails on these, so that an earlier rule has to do.
     """
-    kind, _, block = rule.granularity.partition("-")
-    if kind == "channel":
+    block = rule.granularity.partition("-")[2]
+    if not block:
         return []
     found = []
     for subgraph in model.subgraphs:
@@ -118,6 +130,37 @@ def undivided(model: Any, rule: Rule) -> list[str]:
                 if length % int(block):
                     found.append(subgraph.tensors[op.outputs[0]].name.decode())
     return found
+
+
+def scopes_by_kind(model: Any) -> dict[str, list[str]]:
+    """The names that rules are searched in, of all ops, by kind."""
+    found: dict[str, list[str]] = {}
+    for subgraph in model.subgraphs:
+        for op in subgraph.operators:
+            names = (subgraph.tensors[index].name.decode() for index in op.outputs)
+            scope = "".join(f"{name};" for name in names)
+            found.setdefault(op_kind(model, op), []).append(scope)
+    return found
+
+
+def _inherited(model: Any, recipe: Recipe) -> dict[str, str]:
+    """By scope, the width of ops that would only lose by the recipe's own."""
+    if not any(rule.activations in _BITS for rule in recipe.rules):
+        return {}
+
+    def width_of(kind: str, scope: str) -> tuple[str, bool]:
+        for rule in reversed(recipe.rules):
+            if rule.matches(kind, scope) and (rule.weights == FLOAT or can_do(rule, kind)):
+                width = rule.activations if rule.activations in _BITS else FLOAT
+                return width, (rule.op, rule.layer) == ("*", EVERYTHING)
+        return FLOAT, False
+
+    width_of_io = width_of("INPUT", "")[0] if recipe.integer_io else FLOAT
+    return inherited_widths(model, width_of, width_of_io)
+
+
+def _exactly(scopes: list[str]) -> str:
+    return f"^(?:{'|'.join(map(re.escape, scopes))})$"
 
 
 def _all_but(names: list[str]) -> str:

@@ -18,7 +18,7 @@ EVERYTHING = ".*"
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "weights": ("float32", "float16", "int8", "int4"),
     "activations": ("float32", "dynamic", "int8", "int16"),
-    "granularity": ("channel", "block-32", "block-64", "block-128", "block-256"),
+    "granularity": ("channel", "tensor", "block-32", "block-64", "block-128", "block-256"),
     "algorithm": ("min-max", "octav", "mse", "gptq", "hessian"),
 }
 _FLOATS = ("float32", "float16")
@@ -34,10 +34,8 @@ class Rule:
         activations: "float32" leaves them, and integer weights are widened before the op;
             "dynamic" rounds them to 8 bits as they come; "int8" and "int16" by ranges that were
             measured before.
-        granularity: how many weights share a scale: those of an output channel, or a block.
-        algorithm: how scales and integers are chosen: each weight by itself ("min-max"; "octav"
-            and "mse", which cut the largest), or all of a layer together so that what it gives
-            stays ("gptq" of the quantizer; "hessian", see convert/hessian_rounding.py).
+        granularity: which weights share a scale: those of an output channel, all, or a block.
+        algorithm: how scales and integers are chosen.
         layer: regular expression, searched in the name of the op's first output.
         op: the op as TFLite names it, such as CONV_2D; "*" for all.
         reason: where it keeps something in float: why, in plain words.

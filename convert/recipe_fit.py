@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chunkport.errors import UsageError
 from convert.op_widths import OpWidths, op_widths
-from convert.precision import PRECISIONS
+from convert.precision import PRECISIONS, wholly_integer
 from convert.recipe import Recipe, Rule
 from convert.tflite import read_flatbuffer
 
@@ -23,7 +23,8 @@ def refuse_unmatched(recipe: Recipe, float_model: Path) -> None:
     Raises:
         UsageError: names the rule, and the layers or ops whose names are near.
     """
-    general = {rule for row in PRECISIONS if row.recipe for rule in row.recipe.rules}
+    own = [row.recipe for row in PRECISIONS if row.recipe]
+    general = {rule for every in (*own, *map(wholly_integer, own)) for rule in every.rules}
     special = [item for item in enumerate(recipe.rules) if item[1] not in general]
     if not special:
         return

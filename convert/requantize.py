@@ -23,6 +23,7 @@ from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
 from convert.tflite import read_flatbuffer
 from convert.weight_rounding import samples_to_round_by
+from wrappers.spec import BuildOptions
 
 _FLOAT32 = "fp32"
 
@@ -68,7 +69,9 @@ def quantize_file(
         BadInputError: the source is no .tflite, is damaged or is quantized already.
         ConversionError: the quantizer failed, or left something in float where nothing may be.
     """
-    rows = chosen_rows(precisions, recipe, integer_io=integer_io)
+    card = read_card(source)
+    built_for = BuildOptions.from_json(card.options).target if card else None
+    rows = chosen_rows(precisions, recipe, integer_io=integer_io, target=built_for)
     if any(row.recipe is None for row in rows):
         raise UsageError(f"{source}: is the float32 file itself; leave out --precision {_FLOAT32}")
     if require_full:
@@ -76,7 +79,6 @@ def quantize_file(
     if calibration or integer_io:
         refuse_idle_calibration(row.recipe for row in rows)
     choice = calibration or CalibrationChoice()
-    card = read_card(source)
     refuse_quantized(source, card)
     stem = source.stem.removesuffix(f"_{find_precision(_FLOAT32).suffix}")
     targets = {row: output_folder / f"{stem}_{row.suffix}.tflite" for row in rows}
@@ -112,7 +114,7 @@ def refuse_quantized(path: Path, card: Card | None) -> None:
     Raises:
         BadInputError: it is quantized already; says what it is.
     """
-    ops = op_widths(read_flatbuffer(path))
+    ops = [op for op in op_widths(read_flatbuffer(path)) if op.role == "computes"]
     narrow = [op for op in ops if op.integers or (op.weights and not op.float_weights)]
     halves = [op for op in ops if op.weights == "float16"]
     if not narrow and not halves and (card is None or card.precision == _FLOAT32):
@@ -121,8 +123,8 @@ def refuse_quantized(path: Path, card: Card | None) -> None:
     widths = sorted({op.weights or f"{op.activations} activations" for op in narrow + halves})
     what = ", ".join(widths) or "a recipe of its own"
     raise BadInputError(
-        f"{path}: is quantized already ({named}{len(narrow + halves)} of {len(ops)} ops have "
-        f"{what}); quantize the float32 file that it was made from"
+        f"{path}: is quantized already ({named}{len(narrow + halves)} of {len(ops)} computing ops "
+        f"have {what}); quantize the float32 file that it was made from"
     )
 
 

@@ -20,7 +20,7 @@ _FURTHEST, _FURTHEST_OF_GROUP = 3.0, 8.0
 # losses of earlier layers is many steps; up to 0.035 on a trained generator.
 _ANYWAY, _ANYWAY_OF_GROUP = 0.1, 0.2
 # By how much a group may be larger or smaller than its weights rounded to the nearest; there 0.18.
-_GAIN = 0.4
+_GAIN = 0.25
 # Of the length of a bias, by how much correcting it may move it; up to 0.06 on trained models.
 _FURTHEST_OF_BIAS = 0.25
 _ALIKE = 0.3  # the cosine of the angle between many values and what they became is far above

@@ -33,7 +33,7 @@ class Rounding:
     """
 
     clips: bool = False
-    moved: Collection[str] = ()
+    moved: Collection[str] = frozenset()
     shifts_biases: bool = False
 
     def may_move(self, values: NDArray[Any]) -> bool:

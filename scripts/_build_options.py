@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -51,9 +51,10 @@ _OPTIONS = (
     click.option("--split-outputs", is_flag=True, help="One output for each meaning."),
     click.option(
         "--target",
-        type=click.Choice(["cpu", "gpu"]),
+        type=click.Choice(["cpu", "gpu", "npu"]),
         default="cpu",
-        help="What computes it: for a phone's GPU, what float16 would get wrong is rewritten.",
+        help="What computes it: what a phone's GPU gets wrong in float16, or an NPU in 8 bits, is "
+        "rewritten.",
     ),
     card_option,
 )
@@ -73,7 +74,7 @@ def chosen_options(
     source_size: tuple[int, int] | None = None,
     simple: bool | None = None,
     split_outputs: bool = False,
-    target: str = "cpu",
+    target: Literal["cpu", "gpu", "npu"] = "cpu",
     card: Path | None = None,
 ) -> "BuildOptions":
     """The flags as one value.
@@ -97,7 +98,7 @@ def chosen_options(
         source_size,
         split_outputs,
         _card_text(card),
-        "gpu" if target == "gpu" else None,
+        None if target == "cpu" else target,
     )
 
 

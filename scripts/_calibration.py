@@ -29,7 +29,7 @@ _OPTIONS = (
         "--calibration-samples",
         type=click.IntRange(min=1),
         metavar="N",
-        help="How many of them; all of a folder without it, or 64 drawn ones.",
+        help="How many of them; all of a folder without it, or 256 drawn ones.",
     ),
     click.option("--calibration-seed", type=int, help="Of drawn samples."),
     click.option("--ranges", type=_FILE, help="Use the ranges in this file; nothing is measured."),

@@ -45,7 +45,7 @@ Exit codes:
   0  done, and passed where there was something to pass
   1  ran, and the verdict is: failed
   2  the request cannot be carried out as written
-  3  a runtime or package is missing
+  3  a runtime or package is missing, or workers died
   4  the conversion failed
   5  an input is bad or damaged
   70 a fault of chunkport itself, with its traceback

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
@@ -38,7 +38,6 @@ _PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 _SELF_CHECK_SECONDS = 600
 # Where litert-converter, which does the converting, has wheels.
 _CONVERTING = {("Linux", "x86_64"), ("Darwin", "arm64")}
-_TENSORFLOW = ("tensorflow-cpu", "tensorflow")
 
 
 @dataclass(frozen=True)
@@ -124,19 +123,12 @@ def look_at_options() -> Iterator[Finding]:
             "not installed: needed for the command `chunkport`",
             remedy="pip install -c constraints.txt -e .",
         )
-    for package in _TENSORFLOW:
-        try:
-            yield Finding("tensorflow", "ok", f"{version(package)} ({package})")
-            break
-        except PackageNotFoundError:
-            continue
-    else:
-        yield Finding(
-            "tensorflow",
-            "absent",
-            "not found: needed to run a .tflite in TensorFlow's interpreter",
-            remedy="pip install 'chunkport[tensorflow]'",
-        )
+    yield _look_for_package(
+        ("tensorflow-cpu", "tensorflow"),
+        "tensorflow",
+        "to run a .tflite in TensorFlow's interpreter",
+    )
+    yield _look_for_package(("ray",), "ray", "to share work between processes, as --workers")
     yield _look_for(
         "node", find_node, "to run a .tflite with LiteRT.js", "install Node 20 or newer"
     )
@@ -149,6 +141,18 @@ def look_at_options() -> Iterator[Finding]:
         "to run a .tflite in a browser",
         f"install Chromium or Chrome, or name it in {CHROMIUM_VARIABLE}",
     )
+
+
+def _look_for_package(packages: Sequence[str], extra: str, purpose: str) -> Finding:
+    """An extra of chunkport's, any of the packages that will do for it."""
+    for package in packages:
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            continue
+        return Finding(extra, "ok", found if package == extra else f"{found} ({package})")
+    remedy = f"pip install 'chunkport[{extra}]'"
+    return Finding(extra, "absent", f"not found: needed {purpose}", remedy=remedy)
 
 
 def _look_for(name: str, find: Callable[[], Path | None], purpose: str, remedy: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from scripts._output import Column, Output, megabytes, number, ratio
+from scripts._output import Column, Output, number
 
 if TYPE_CHECKING:
     from verify.optimize.optimization import Optimization
@@ -18,8 +18,8 @@ _LAYERS = (
 )
 _CANDIDATES = (
     Column("label", "candidate"),
-    Column("size_bytes", "size", megabytes, right=True),
-    Column("ratio_to_float", "of float32", ratio, right=True),
+    Column("size_bytes", "size", lambda size: f"{size / 1e6:.3f} MB", right=True),
+    Column("ratio_to_float", "of float32", lambda part: f"{part:.3f}x", right=True),
     Column("error", "error", number, right=True),
     Column("latency_p50_ms", "run, ms", number, right=True),
     Column("verdict", "verdict"),
@@ -79,7 +79,10 @@ def show_candidates(output: Output, found: "Optimization", float_bytes: int) -> 
         for point in shown
     ]
     output.table(
-        "front", "size against error; smaller with less error is not known", _CANDIDATES, rows
+        "front",
+        "size against error: what nothing tried beats in both, and the precisions of the table",
+        _CANDIDATES,
+        rows,
     )
 
 

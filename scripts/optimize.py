@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, replacing
 from scripts._build_options import build_options, chosen_options
+from scripts._distribution import workers_for, workers_options
 from scripts._models import chosen_model, model_option, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, NumberRange, chunkport_command
 from scripts._output import Output, megabytes, ratio
@@ -64,6 +66,14 @@ _BIT_ACCURACY, _PSNR = "bit_accuracy_none", "psnr_db"
     default=12,
     help="Stop after so many verdicts in a row that gained nothing.",
 )
+@click.option(
+    "--at-once",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Mixtures tried side by side. The search takes its way by this number, and not by that "
+    "of --workers; give as many.",
+)
+@workers_options
 @build_options
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
 def command(
@@ -85,6 +95,9 @@ def command(
     max_candidates: int | None,
     max_seconds: float | None,
     patience: int,
+    at_once: int,
+    workers: int,
+    ray_address: str | None,
     force: bool,
     **build: Any,
 ) -> int:
@@ -96,6 +109,7 @@ def command(
     .optimize: stopped at any time, the same command goes on from there. Exits 1 where nothing
     passes within what was asked for.
     """
+    from verify.distribution import map_in_order
     from verify.optimize.evaluation import Setting
     from verify.optimize.optimization import WORK_FOLDER, float_model_in, optimize
     from verify.optimize.outcome import Budgets, parse_size
@@ -120,10 +134,13 @@ def command(
             seed=seed,
             threads=num_threads,
         )
-        found = optimize(
-            *(setting, work, Bounds(max_candidates, max_seconds, patience), budgets, goal),
-            on_candidate=lambda note: advance(1, note=note),
-        )
+        bounds = Bounds(max_candidates, max_seconds, patience, at_once, workers)
+        with workers_for(output, workers, ray_address, advance) as hands:
+            found = optimize(
+                *(setting, work, bounds, budgets, goal),
+                spread=partial(map_in_order, workers=hands),
+                on_candidate=lambda note: advance(1, note=note),
+            )
     show_layers_chosen(output, found)
     show_candidates(output, found, float_bytes)
     _tell_of_search(output, found, float_bytes)

@@ -17,6 +17,7 @@ from scripts._recipes import chosen_recipe, recipe_option, require_full_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.calibration_samples import CalibrationChoice
     from convert.card import Card
     from verify.float_agreement import OutputDistance
     from wrappers.spec import Arrays
@@ -46,7 +47,12 @@ _DISTANCES = (
 @spec_option
 @click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where the files go.")
 @click.option("--samples", type=click.IntRange(min=1), default=8, help="How many to compare on.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Which ones.")
+@click.option(
+    "--samples-dir",
+    type=FOLDER,
+    help="Of .npy or .npz files of inputs, or pictures, to compare on.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Which ones, if drawn.")
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of the runtime.")
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
 def command(
@@ -58,6 +64,7 @@ def command(
     spec: str | None,
     output_dir: Path,
     samples: int,
+    samples_dir: Path | None,
     seed: int,
     num_threads: int,
     integer_io: bool,
@@ -69,6 +76,7 @@ def command(
     The outputs are compared with those of FILE itself, on samples. A file of ours keeps its card,
     so that verify gives its verdict; of another nothing more can be told than that.
     """
+    from convert.calibration_samples import CalibrationChoice
     from convert.card import read_card
     from convert.requantize import quantize_file
     from verify.float_agreement import compare_with_float
@@ -91,11 +99,11 @@ def command(
         )
         advance(0, "comparing")
         paths = [item.path for item in made]
-        inputs = _samples(output, file, card, model, samples, seed)
+        inputs = _samples(output, file, model, CalibrationChoice(samples_dir, samples, seed))
         rows = compare_with_float(file, paths, inputs, num_threads)
     show_files(output, f"from {file}", made, file.stat().st_size)
     show_calibration(output, ranges)
-    _show_distances(output, file, rows, samples)
+    _show_distances(output, file, rows, len(inputs))
     if card:
         named = shlex.join(map(str, paths))
         output.next_step(f"chunkport verify {named} --checkpoint CHECKPOINT{spec_again(spec)}")
@@ -109,21 +117,19 @@ def _model_of(card: "Card | None", spec: str | None) -> str | None:
 
 
 def _samples(
-    output: Output, file: Path, card: "Card | None", model: str | None, count: int, seed: int
-) -> "Sequence[Arrays]":
-    """Those that the model's spec makes, or noise, with a warning."""
-    from verify.float_agreement import draw_noise
-    from wrappers.registry import find_spec
-    from wrappers.spec import BuildOptions, Contract
+    output: Output, file: Path, model: str | None, choice: "CalibrationChoice"
+) -> "list[Arrays]":
+    """Those of the folder, or that the model's spec makes, or noise, with a warning."""
+    from convert.calibration import samples_for
 
-    if card and model:
-        spec = find_spec(model, BuildOptions.from_json(card.options))
-        return spec.make_samples(Contract.from_json(card.contract), count, seed)
-    output.warn(
-        f"{file}: nothing is known of its inputs, so that files are compared on normal noise; "
-        "how far apart they are on real inputs may be far from that"
-    )
-    return draw_noise(file, count, seed)
+    samples = samples_for(file, choice, model)
+    if samples.source == "noise":
+        output.warn(
+            f"{file}: nothing is known of its inputs, so that files are compared on normal noise; "
+            "how far apart they are on real ones may be another matter: give --samples-dir with "
+            ".npy or .npz files of some"
+        )
+    return list(samples.read())
 
 
 def _show_distances(

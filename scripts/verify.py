@@ -11,6 +11,7 @@ import click
 
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, replacing
+from scripts._distribution import workers_for, workers_options
 from scripts._layers import show_layers
 from scripts._models import MODELS, PRECISIONS, named_model, spec_again, spec_option
 from scripts._options import CHECKPOINT, FOLDER, TFLITE, NumberRange, chunkport_command
@@ -99,6 +100,7 @@ def _read_samples(
 @click.option("--per-layer", is_flag=True, help="Find the layer in which a file departs first.")
 @click.option("--worst", type=FOLDER, help="Where to draw a generator's worst pictures.")
 @click.option("--strict", is_flag=True, help="Exit 3 when a check could not run.")
+@workers_options
 def command(
     output: Output,
     files: tuple[Path, ...],
@@ -123,6 +125,8 @@ def command(
     per_layer: bool,
     worst: Path | None,
     strict: bool,
+    workers: int,
+    ray_address: str | None,
 ) -> int:
     """Compare FILES with the PyTorch network on the original weights, on seeded samples.
 
@@ -152,7 +156,10 @@ def command(
     answers: dict[Kind, dict[str, Any]] = {}
     drawn = DrawnPictures()
     turns = (count + len(pictures)) * (len(files) + 1)
-    with output.progress("comparing", total=turns) as advance:
+    with (
+        output.progress("comparing", total=turns) as advance,
+        workers_for(output, workers, ray_address, advance) as hands,
+    ):
         for subject in subjects:
             kind = subject.model, subject.options
             if kind not in references:
@@ -163,10 +170,13 @@ def command(
                     trials=choices,
                     on_note=lambda note: advance(0, note=note),
                     on_drawn=drawn.keep,
+                    workers=hands,
                 )
             keep = partial(answers.setdefault(kind, {}).__setitem__, str(subject.path))
             reference = references[kind]
-            judged = judge(subject, reference, num_threads, advance, keep, by_hand=by_hand)
+            judged = judge(
+                *(subject, reference, num_threads, advance, keep), by_hand=by_hand, workers=hands
+            )
             verdicts.append(judged)
             drawn.name(subject, reference)
     if latency:

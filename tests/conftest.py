@@ -117,6 +117,18 @@ def generator_tflites(generator_conversion: "Conversion") -> dict[str, Path]:
     return {file.precision: file.path for file in generator_conversion.files}
 
 
+@pytest.fixture(scope="session")
+def generator_integers(generator_checkpoint: Path, tmp_path_factory: Any) -> dict[str, Path]:
+    """It by precision of few bits or with ranges, integers going in and out of the latter."""
+    from convert.pipeline import convert_checkpoint
+
+    names, folder = "int4-dynamic int4-block32 int8-static int16x8", tmp_path_factory.mktemp("few")
+    made = convert_checkpoint(
+        generator_checkpoint, "gan-generator", names.split(), folder, integer_io=True
+    )
+    return {file.precision: file.path for file in made.files}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Quick tests first: what is broken should show before the long ones begin."""
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)

@@ -7,20 +7,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chunkport.errors import ConversionError
 from convert.isolation import run_isolated
-from convert.tflite import dtype_of, read_flatbuffer
 from verify.judge import first_line, run_on_samples
 from verify.metrics import max_abs_difference, relative_l2, stacked
 from verify.runtimes.litert import LiteRtSession
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from wrappers.spec import Arrays
 
 _REFUSALS = (ValueError, RuntimeError, LookupError)
@@ -45,25 +42,6 @@ class OutputDistance:
     snr_db: float | None = None
     largest_difference: float | None = None
     reason: str | None = None
-
-
-def draw_noise(path: Path, count: int, seed: int) -> "list[Arrays]":
-    """Inputs for a file of which nothing else is known: normal noise, and zeros for integers.
-
-    Raises:
-        BadInputError: it is no .tflite, or a damaged one.
-    """
-    model = read_flatbuffer(path)
-    subgraph, rng = model.subgraphs[0], np.random.default_rng(seed)
-    tensors = {name: subgraph.tensors[index] for name, index in _inputs(model).items()}
-
-    def draw(tensor: Any) -> "NDArray[Any]":
-        shape, dtype = tuple(map(int, tensor.shape)), dtype_of(tensor) or np.float32
-        if np.issubdtype(dtype, np.floating):
-            return rng.standard_normal(shape).astype(dtype)
-        return np.zeros(shape, dtype)
-
-    return [{name: draw(tensor) for name, tensor in tensors.items()} for _ in range(count)]
 
 
 def compare_with_float(
@@ -110,11 +88,3 @@ def _distance(
         share = relative_l2(*pair, 0)
     snr_db = math.inf if share == 0 else -20 * math.log10(share)
     return OutputDistance(path, name, share, snr_db, max_abs_difference(*pair, 0))
-
-
-def _inputs(model: Any) -> dict[str, int]:
-    """Places of the inputs by the names of the first signature, else of their tensors."""
-    if model.signatureDefs:
-        return {item.name.decode(): item.tensorIndex for item in model.signatureDefs[0].inputs}
-    subgraph = model.subgraphs[0]
-    return {subgraph.tensors[index].name.decode(): int(index) for index in subgraph.inputs}

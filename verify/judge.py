@@ -8,10 +8,13 @@ import numpy as np
 from chunkport.files import sha256_of
 from convert.audit import find_weights
 from convert.weight_origins import rounding_of
+from verify.coverage_check import check_coverage
+from verify.distribution import Workers
 from verify.limits import limits_for
 from verify.metrics import METRICS, stacked
 from verify.opening import open_session
 from verify.reference import NO_CHECKPOINT, Reference
+from verify.runs_in_parts import FileRun, run_in_parts
 from verify.subject import Subject
 from verify.verdict import Check, Limits, Verdict, measured, skipped, yes_or_no
 from wrappers.spec import Contract, Limit, ModelSpec
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from wrappers.spec import Arrays
 
 # What a file must get through before it is measured, in order; each only after the one before.
-_STEPS = {
+STEPS = {
     "integrity": "every bit of the file is as it was written",
     "lineage": "its card names the checkpoint that it is compared with",
     "weights": "every weight of the rewritten network is in the file, as its type rounds it",
@@ -39,15 +42,20 @@ def judge(
     subject: Subject,
     reference: Reference,
     threads: int,
-    on_sample: Callable[[], None] = lambda: None,
+    on_sample: Callable[..., None] = lambda _count=1: None,
     on_outputs: "Callable[[list[Arrays]], None]" = lambda _outputs: None,
     *,
     by_hand: Sequence[Limit] = (),
+    workers: Workers | None = None,
 ) -> Verdict:
     """Every check of one file; a check that cannot run is a row with its reason.
 
     `on_outputs` is handed the outputs that are judged, one per sample, once the file has run.
-    Limits set `by_hand` take the place of the model's own.
+    Limits set `by_hand` take the place of the model's own. With `workers` these run the file on the
+    samples; `on_sample` is told of how many were done, of one by default.
+
+    Raises:
+        WorkerDiedError: two workers died of the same samples.
     """
     limits = limits_for(reference.spec, subject.precision, by_hand)
     return Verdict(
@@ -64,6 +72,7 @@ def judge(
                 threads=threads,
                 on_sample=on_sample,
                 on_outputs=on_outputs,
+                workers=workers,
             )
         ),
         variant=subject.card.variant if subject.card else None,
@@ -89,8 +98,9 @@ def _checks(
     limits: Limits,
     *,
     threads: int,
-    on_sample: Callable[[], None],
+    on_sample: Callable[..., None],
     on_outputs: "Callable[[list[Arrays]], None]",
+    workers: Workers | None,
 ) -> Iterator[Check]:
     yield _integrity(subject)
     yield _lineage(subject, reference)
@@ -98,6 +108,7 @@ def _checks(
         yield from _all_skipped(reference, "a damaged file is not loaded", after="lineage")
         return
     yield _weights(subject, reference)
+    yield from check_coverage(subject)
     try:
         session = open_session(subject, threads, reference.inputs[0])
     except (ValueError, RuntimeError) as error:
@@ -111,7 +122,12 @@ def _checks(
         yield from _all_skipped(reference, "the signature differs", after="signature")
         return
     try:
-        outputs = run_on_samples(session, reference.inputs, on_sample)
+        if workers is None:
+            outputs = run_on_samples(session, reference.inputs, on_sample)
+        else:
+            model = subject.model, subject.options, reference.contract
+            run = FileRun(*model, subject.path, threads)
+            outputs = run_in_parts(run, reference.inputs, workers, on_sample)
         again = session.run(reference.inputs[0])
     except (ValueError, RuntimeError) as error:
         yield _step("runs", first_line(error))
@@ -128,21 +144,21 @@ def _checks(
 
 
 def _step(name: str, fault: str | None) -> Check:
-    return yes_or_no(name, _STEPS[name], fault)
+    return yes_or_no(name, STEPS[name], fault)
 
 
 def _integrity(subject: Subject) -> Check:
     if subject.sealed:
         return _step("integrity", subject.damage)
     reason = "its card has no digest of its content" if subject.card else "the file has no card"
-    return skipped("integrity", _STEPS["integrity"], f"{reason}; convert it again")
+    return skipped("integrity", STEPS["integrity"], f"{reason}; convert it again")
 
 
 def _lineage(subject: Subject, reference: Reference) -> Check:
     if subject.card is None:
-        return skipped("lineage", _STEPS["lineage"], "the file has no card")
+        return skipped("lineage", STEPS["lineage"], "the file has no card")
     if reference.checkpoint_sha256 is None:
-        return skipped("lineage", _STEPS["lineage"], NO_CHECKPOINT)
+        return skipped("lineage", STEPS["lineage"], NO_CHECKPOINT)
     made_from = subject.card.checkpoint["sha256"]
     same = made_from == reference.checkpoint_sha256
     fault = f"made from {made_from[:12]}, compared with {reference.checkpoint_sha256[:12]}"
@@ -152,10 +168,10 @@ def _lineage(subject: Subject, reference: Reference) -> Check:
 def _weights(subject: Subject, reference: Reference) -> Check:
     """Outputs on samples show a wrong weight by what it does to them, which can be little."""
     if reference.build_wrapper is None:
-        return skipped("weights", _STEPS["weights"], NO_CHECKPOINT)
+        return skipped("weights", STEPS["weights"], NO_CHECKPOINT)
     if subject.card is None or subject.card.variant != "rewritten":
         reason = "the file was converted without the rewrites whose weights are known"
-        return skipped("weights", _STEPS["weights"], reason)
+        return skipped("weights", STEPS["weights"], reason)
     rounding = rounding_of(subject.card)
     search = find_weights(reference.build_wrapper(), subject.path, rounding=rounding)
     more = f" and {len(search.lost) - _SHOWN} more" if len(search.lost) > _SHOWN else ""
@@ -221,9 +237,9 @@ def measure(
 
 def _all_skipped(reference: Reference, reason: str, after: str) -> Iterator[Check]:
     """The rows that would have followed, each with the reason why it is empty."""
-    steps = list(_STEPS)
+    steps = list(STEPS)
     for name in steps[steps.index(after) + 1 :]:
-        yield skipped(name, _STEPS[name], reason)
+        yield skipped(name, STEPS[name], reason)
     for name in reference.spec.metrics:
         yield skipped(name, METRICS[name].figure.explanation, reason)
     for trial in reference.trials:

@@ -8,9 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chunkport.errors import UsageError
 from chunkport.files import sha256_of
 from convert.card import Card, identify_checkpoint
+from verify.distribution import Workers
+from verify.inputs import Inputs
+from verify.runs_in_parts import NetworkRun, run_in_parts
 from verify.trials import (
     Drawn,
     PreparedTrial,
@@ -38,7 +40,7 @@ class Reference:
         spec: the model.
         contract: its inputs and outputs.
         checkpoint_sha256: of the network's weights; None where they are not at hand.
-        inputs: seeded samples, then the user's pictures.
+        inputs: seeded samples, then the user's pictures, read as they are asked for.
         outputs: the network's answers; none without its weights, and nothing is compared.
         seed: of the seeded samples.
         pictures: the files that the last inputs come from.
@@ -51,7 +53,7 @@ class Reference:
     spec: ModelSpec
     contract: Contract
     checkpoint_sha256: str | None
-    inputs: "list[Arrays]"
+    inputs: "Sequence[Arrays]"
     outputs: "list[Arrays]"
     seed: int
     pictures: tuple[Path, ...] = ()
@@ -74,31 +76,38 @@ def compute_reference(
     checkpoint: Path,
     samples: int,
     seed: int,
-    on_sample: Callable[[], None] = lambda: None,
+    on_sample: Callable[..., None] = lambda _count=1: None,
     *,
     options: BuildOptions | None = None,
     pictures: Sequence[Path] = (),
     trials: TrialChoices | None = None,
     on_note: Callable[[str], None] = lambda _note: None,
     on_drawn: Callable[[Drawn], None] = lambda _drawn: None,
+    workers: Workers | None = None,
 ) -> Reference:
     """Run the network, never the wrapper, on `samples` seeded inputs and on the pictures.
 
     With `trials` the model's trials are prepared too; None leaves them out, as for a benchmark.
-    `on_note` and `on_drawn` hear of them, as a `TrialSetting` says.
+    `on_note` and `on_drawn` hear of them, as a `TrialSetting` says. With `workers` these run it;
+    trials are prepared here. `on_sample` is told of how many inputs were done, of one by default.
 
     Raises:
         UsageError: an unknown model, or one that takes no pictures.
         BadInputError: the checkpoint is damaged or of another model, or a picture is none.
+        WorkerDiedError: two workers died of the same part.
     """
     spec = find_spec(model, options)
     network = spec.open_network(checkpoint)
     contract = spec.contract(network)
-    inputs = _inputs(spec, contract, samples, seed, pictures)
-    outputs = []
-    for item in inputs:
-        outputs.append(spec.reference(network, item))
-        on_sample()
+    inputs = Inputs(spec, contract, spec.make_samples(contract, samples, seed), pictures)
+    if workers is None:
+        outputs = []
+        for item in inputs:
+            outputs.append(spec.reference(network, item))
+            on_sample()
+    else:
+        run = NetworkRun(model, options, contract, checkpoint)
+        outputs = run_in_parts(run, inputs, workers, on_sample)
     digest = identify_checkpoint(checkpoint)["sha256"]
     prepared: tuple[PreparedTrial, ...] = ()
     if trials is not None:
@@ -148,17 +157,6 @@ def reference_without_network(
     """
     spec = find_spec(model, BuildOptions.from_json(card.options))
     contract = Contract.from_json(card.contract)
-    inputs = _inputs(spec, contract, samples, seed, pictures)
+    inputs = Inputs(spec, contract, spec.make_samples(contract, samples, seed), pictures)
     prepared = trials_without_network(spec, NO_CHECKPOINT)
     return Reference(spec, contract, None, inputs, [], seed, tuple(pictures), prepared)
-
-
-def _inputs(
-    spec: ModelSpec, contract: Contract, samples: int, seed: int, pictures: Sequence[Path]
-) -> "list[Arrays]":
-    inputs = spec.make_samples(contract, samples, seed)
-    if pictures:
-        if spec.read_pictures is None:
-            raise UsageError(f"model '{spec.name}' takes no pictures; leave out the folder")
-        inputs += spec.read_pictures(contract, pictures)
-    return inputs

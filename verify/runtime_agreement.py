@@ -101,7 +101,7 @@ def compare_runtimes(
         row = Agreement(
             subject.path, subject.precision, runtime.name, runtime.summary, used, agrees=None
         )
-        lack = runtime.missing()
+        lack = runtime.missing() or runtime.unfit(subject.path)
         if lack is None and litert_outputs is None:
             lack = "there are no outputs of LiteRT to compare with"
         if lack is not None or litert_outputs is None:

@@ -133,7 +133,10 @@ def measured(
     if limit is not None:
         return against_limit(name, figure.explanation, value, limit, worst)
     if figure.informs is None:
-        reason = f"measured {value:.4g}; no limit for this precision"
+        reason = (
+            f"measured {value:.4g}; no limit for this precision: state one in the model's spec, or "
+            f"with --limit {name}=..."
+        )
         return Check(name, None, figure.explanation, value=value, reason=reason, worst=worst)
     return Check(
         name,

@@ -127,11 +127,19 @@ def _parts(model: Any) -> Iterator[WeightPart]:
     """Every buffer that a tensor has for its values, by the first op that reads it."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    metadata = {entry.buffer for entry in model.metadata or []}
+    kept = {entry.buffer for entry in model.metadata or []}
+    # A block's scales are a tensor of their own, which no op reads.
+    scales = {
+        graph.tensors[blocks].buffer
+        for graph in model.subgraphs
+        for blocks in map(_block_scales, graph.tensors)
+        if blocks is not None
+    }
     sharing: Counter[int] = Counter(
         tensor.buffer for graph in model.subgraphs for tensor in graph.tensors
     )
-    seen = set(metadata)
+    seen = kept | scales
+    counted: set[int] = set()
     for tensor, reader, graph in _in_order_of_use(model):
         values_bytes = _length(model.buffers[tensor.buffer].data)
         if tensor.buffer in seen or values_bytes == 0:
@@ -148,7 +156,7 @@ def _parts(model: Any) -> Iterator[WeightPart]:
             op_kind=UNUSED if reader is None else op_kind(model, reader),
             dtype=str(flatbuffer_utils.type_to_name(tensor.type)),
             values_bytes=values_bytes,
-            scale_bytes=_scale_bytes(tensor),
+            scale_bytes=_scale_bytes(model, graph, tensor, counted),
             tensors=sharing[tensor.buffer],
         )
 
@@ -171,12 +179,24 @@ def _in_order_of_use(model: Any) -> Iterator[tuple[Any, Any, Any]]:
             yield tensor, None, graph
 
 
-def _scale_bytes(tensor: Any) -> int:
+def _scale_bytes(model: Any, graph: Any, tensor: Any, counted: set[int]) -> int:
+    """Of its scales and zero points; those of blocks count for the first that has them."""
     quantization = tensor.quantization
     if quantization is None:
         return 0
+    if (blocks := _block_scales(tensor)) is not None:
+        buffer = graph.tensors[blocks].buffer
+        first = buffer not in counted
+        counted.add(buffer)
+        return _length(model.buffers[buffer].data) if first else 0
     scales, zeros = _length(quantization.scale), _length(quantization.zeroPoint)
     return scales * _FLOAT_BYTES + zeros * _INT64_BYTES
+
+
+def _block_scales(tensor: Any) -> int | None:
+    """The index of the tensor that holds a tensor's scales, where they are by block."""
+    details = None if tensor.quantization is None else tensor.quantization.details
+    return None if details is None or not hasattr(details, "blockSize") else int(details.scales)
 
 
 def _length(values: Any) -> int:

@@ -3,6 +3,8 @@
 ChunkySeal, PixelSeal and VideoSeal 1.0. The head that they share with the transformer is here.
 """
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -26,6 +28,8 @@ from wrappers.rewrite_norms import (
     times_vector,
 )
 from wrappers.rewrite_pixels import RowSplitDepthwise, neighbourhoods, reflect, space_to_depth
+from wrappers.rewrite_ranges import energies_in_proportion
+from wrappers.spec import Target
 
 _GRN_EPSILON = 1e-6
 
@@ -50,7 +54,7 @@ class Stem(nn.Module):
     The norm's own constants stay: the residual sums begin with what it gives.
     """
 
-    def __init__(self, conv: nn.Conv2d, norm: ChannelNorm, *, for_gpu: bool = False) -> None:
+    def __init__(self, conv: nn.Conv2d, norm: ChannelNorm, *, target: Target | None = None) -> None:
         super().__init__()
         weight = doubled(conv)
         size, stride = conv.kernel_size[0], conv.stride[0]
@@ -63,7 +67,7 @@ class Stem(nn.Module):
             )
             self.layer.weight = frozen(weight)
             self.layer.bias = None if conv.bias is None else frozen(conv.bias)
-        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON, for_gpu=for_gpu)
+        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON, target=target)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(1, S, S, 3) in [0, 1] -> (1, s, s, C)."""
@@ -78,15 +82,15 @@ class Stem(nn.Module):
 class Halve(nn.Module):
     """LayerNorm and a 2x2 convolution of stride 2, which is a Linear on blocks of pixels."""
 
-    def __init__(self, norm: ChannelNorm, conv: nn.Conv2d, *, for_gpu: bool = False) -> None:
+    def __init__(self, norm: ChannelNorm, conv: nn.Conv2d, *, target: Target | None = None) -> None:
         super().__init__()
-        self.for_gpu = for_gpu
+        self.target = target
         bias = shift_inputs(conv.weight, conv.bias, norm.bias)
         self.linear = linear(as_matrix(scale_inputs(conv.weight, norm.weight)), bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(1, H, W, C) -> (1, H // 2, W // 2, C')."""
-        y = standardise(x, NORM_EPSILON, for_gpu=self.for_gpu)
+        y = standardise(x, NORM_EPSILON, target=self.target)
         out: torch.Tensor = self.linear(space_to_depth(y, 2))
         return out
 
@@ -98,13 +102,13 @@ class Block(nn.Module):
     of the Linear that follows.
     """
 
-    def __init__(self, block: convnext.Block, *, for_gpu: bool = False) -> None:
+    def __init__(self, block: convnext.Block, *, target: Target | None = None) -> None:
         super().__init__()
-        self.for_gpu = for_gpu
+        self.target = target
         self.dwconv = RowSplitDepthwise(block.dwconv)
         norm, wide, narrow = block.norm, block.pwconv1, block.pwconv2
         self.pwconv1 = NormedLinear(
-            norm.weight, norm.bias, norm.eps, wide.weight, wide.bias, for_gpu=for_gpu
+            norm.weight, norm.bias, norm.eps, wide.weight, wide.bias, target=target
         )
         self.gamma = frozen(block.grn.gamma)
         bias = narrow.bias.double() + times_vector(narrow.weight, block.grn.beta)
@@ -113,15 +117,23 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(1, H, W, C) -> (1, H, W, C)."""
         y = functional.gelu(self.pwconv1(self.dwconv(x)))  # (1, H, W, 4C)
-        if self.for_gpu:
+        out: torch.Tensor = x + self.pwconv2(y * (self._weighted_response(y) + 1))
+        return out
+
+    def _weighted_response(self, y: torch.Tensor) -> torch.Tensor:
+        """(1, H, W, 4C) -> gamma times each channel's energy by the mean's, (1, 1, 1, 4C)."""
+        if self.target == "npu":
+            root, shrink = energies_in_proportion(y)
+            mean = (root / shrink).mean(dim=-1, keepdim=True)
+            epsilon = _GRN_EPSILON / math.sqrt(y.shape[1] * y.shape[2])  # of a mean, not a sum
+            return self.gamma * root / shrink / (mean + epsilon)
+        if self.target == "gpu":
             energy = root_energy(y)
             mean = mean_in_parts(energy)
         else:
             energy = torch.sqrt((y * y).sum(dim=(1, 2), keepdim=True))  # (1, 1, 1, 4C)
             mean = energy.mean(dim=-1, keepdim=True)
-        response = energy / (mean + _GRN_EPSILON)
-        out: torch.Tensor = x + self.pwconv2(y * (self.gamma * response + 1))
-        return out
+        return self.gamma * (energy / (mean + _GRN_EPSILON))
 
 
 class Head(nn.Module):
@@ -131,11 +143,15 @@ class Head(nn.Module):
         decoder: the head as trained.
         features: the norm that made the features, where its scale and shift are still to be
             applied. They fold into the convolution: reflected borders are features like others.
-        for_gpu: whether a GPU is to compute it in float16.
+        target: what is to compute it.
     """
 
     def __init__(
-        self, decoder: PixelDecoder, features: ChannelNorm | None = None, *, for_gpu: bool = False
+        self,
+        decoder: PixelDecoder,
+        features: ChannelNorm | None = None,
+        *,
+        target: Target | None = None,
     ) -> None:
         super().__init__()
         block = decoder.output_upscaling[0]
@@ -149,7 +165,7 @@ class Head(nn.Module):
             bias = shift_inputs(weight, None, features.bias)
             weight = scale_inputs(weight, features.weight)
         self.conv = linear(as_matrix(weight), bias)
-        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON, for_gpu=for_gpu)
+        self.norm = Norm(norm.weight, norm.bias, NORM_EPSILON, target=target)
         self.linear = linear(decoder.linear.weight, decoder.linear.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -162,7 +178,7 @@ class Head(nn.Module):
 class ConvNextForTflite(nn.Module):
     """(1, S, S, 3) in [0, 1] to logits (1, 1 + nbits)."""
 
-    def __init__(self, network: ConvNextDetector, *, for_gpu: bool = False) -> None:
+    def __init__(self, network: ConvNextDetector, *, target: Target | None = None) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         encoder = network.convnext
@@ -171,11 +187,11 @@ class ConvNextForTflite(nn.Module):
         ):
             assert isinstance(down, nn.Sequential)
             assert isinstance(stage, nn.Sequential)
-            layers.append(_downsample(down, first=index == 0, for_gpu=for_gpu))
+            layers.append(_downsample(down, first=index == 0, target=target))
             blocks = (block for block in stage if isinstance(block, convnext.Block))
-            layers += [Block(block, for_gpu=for_gpu) for block in blocks]
+            layers += [Block(block, target=target) for block in blocks]
         self.encoder = nn.Sequential(*layers)
-        self.head = Head(network.pixel_decoder, for_gpu=for_gpu)
+        self.head = Head(network.pixel_decoder, target=target)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(1, S, S, 3) in [0, 1] -> (1, 1 + nbits)."""
@@ -183,13 +199,13 @@ class ConvNextForTflite(nn.Module):
         return logits
 
 
-def _downsample(layers: nn.Sequential, *, first: bool, for_gpu: bool) -> Stem | Halve:
+def _downsample(layers: nn.Sequential, *, first: bool, target: Target | None) -> Stem | Halve:
     """The stem normalises what it made; later ones normalise what they take."""
     one, other = layers
     if first:
         assert isinstance(one, nn.Conv2d)
         assert isinstance(other, ChannelNorm)
-        return Stem(one, other, for_gpu=for_gpu)
+        return Stem(one, other, target=target)
     assert isinstance(one, ChannelNorm)
     assert isinstance(other, nn.Conv2d)
-    return Halve(one, other, for_gpu=for_gpu)
+    return Halve(one, other, target=target)

@@ -10,7 +10,7 @@ from torch.nn import functional
 from networks.detector import ConvNextDetector, Detector
 from wrappers.convnext_detector import ConvNextForTflite
 from wrappers.rewrite_pixels import AntialiasedResize
-from wrappers.spec import Contract, TensorSpec
+from wrappers.spec import Contract, Target, TensorSpec
 from wrappers.vit_detector import VitForTflite
 
 
@@ -23,14 +23,14 @@ class DetectorInterface:
         image_size: pixels a side that the network sees.
         source_size: (height, width) of the picture; None where it comes in the network's size.
         split_outputs: `detection` and `message` in place of `preds`.
-        for_gpu: whether a phone's GPU is to compute it, in float16.
+        target: what is to compute it, where that is no CPU.
     """
 
     layout: Literal["nchw", "nhwc"]
     image_size: int
     source_size: tuple[int, int] | None
     split_outputs: bool
-    for_gpu: bool = False
+    target: Target | None = None
 
     @property
     def picture_size(self) -> tuple[int, int]:
@@ -85,9 +85,9 @@ class DetectorForTflite(nn.Module):
         self.interface = interface
         self.resize = _resize(network, interface)
         if isinstance(network, ConvNextDetector):
-            self.detector: nn.Module = ConvNextForTflite(network, for_gpu=interface.for_gpu)
+            self.detector: nn.Module = ConvNextForTflite(network, target=interface.target)
         else:
-            self.detector = VitForTflite(network, for_gpu=interface.for_gpu)
+            self.detector = VitForTflite(network, target=interface.target)
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """A picture in [0, 1] -> logits by name."""

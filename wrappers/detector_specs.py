@@ -65,7 +65,7 @@ def detector_spec(name: str, title: str, options: BuildOptions | None = None) ->
         image_size=_image_size(name, card, options.image_size),
         source_size=options.source_size,
         split_outputs=options.split_outputs,
-        for_gpu=options.target == "gpu",
+        target=options.target,
     )
     return ModelSpec(
         name=name,
@@ -150,8 +150,8 @@ def _file_stem(name: str, interface: DetectorInterface) -> str:
         parts.append("nhwc")
     if interface.split_outputs:
         parts.append("split")
-    if interface.for_gpu:
-        parts.append("gpu")
+    if interface.target:
+        parts.append(interface.target)
     return "_".join(parts)
 
 

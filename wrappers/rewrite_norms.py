@@ -10,6 +10,9 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from wrappers.rewrite_ranges import standardise_in_proportion
+from wrappers.spec import Target
+
 # A Linear beyond this keeps its weight as it lies on the disk, mapped, and a norm's scale before
 # it stays in the graph: next to so large a product that costs next to nothing, while the folded
 # weights of the largest models would fill the memory.
@@ -68,14 +71,17 @@ def shift_inputs(
     return (moved if bias is None else moved + bias.detach().double()).to(weight.dtype)
 
 
-def standardise(x: torch.Tensor, epsilon: float, *, for_gpu: bool = False) -> torch.Tensor:
+def standardise(x: torch.Tensor, epsilon: float, *, target: Target | None = None) -> torch.Tensor:
     """LayerNorm over the last axis without its scale and shift.
 
     For a GPU, whose float16 ends at 65504, each vector is first divided by its largest magnitude,
-    so that no sum of its squares passes its length; the quotient is the same.
+    so that no sum of its squares passes its length; the quotient is the same. For an NPU, which
+    computes in integers, see `standardise_in_proportion`.
     """
+    if target == "npu":
+        return standardise_in_proportion(x, epsilon)
     centred = x - x.mean(-1, keepdim=True)
-    if for_gpu:
+    if target == "gpu":
         largest = centred.abs().amax(-1, keepdim=True).clamp(min=_SMALLEST_DIVISOR)
         centred = centred / largest
         within = math.sqrt(epsilon) / largest
@@ -97,10 +103,10 @@ class NormedLinear(nn.Module):
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         *,
-        for_gpu: bool = False,
+        target: Target | None = None,
     ) -> None:
         super().__init__()
-        self.epsilon, self.for_gpu = epsilon, for_gpu
+        self.epsilon, self.target = epsilon, target
         self.scale: nn.Parameter | None = None
         folded_bias = shift_inputs(weight, bias, norm_shift)
         if weight.nbytes > LARGEST_FOLDED_BYTES:
@@ -111,7 +117,7 @@ class NormedLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., in) -> (..., out)."""
-        y = standardise(x, self.epsilon, for_gpu=self.for_gpu)
+        y = standardise(x, self.epsilon, target=self.target)
         out: torch.Tensor = self.linear(y if self.scale is None else y * self.scale)
         return out
 
@@ -120,15 +126,20 @@ class Norm(nn.Module):
     """A LayerNorm over the last axis whose scale and shift have no layer to go into."""
 
     def __init__(
-        self, scale: torch.Tensor, shift: torch.Tensor, epsilon: float, *, for_gpu: bool = False
+        self,
+        scale: torch.Tensor,
+        shift: torch.Tensor,
+        epsilon: float,
+        *,
+        target: Target | None = None,
     ) -> None:
         super().__init__()
         self.scale, self.shift = frozen(scale), frozen(shift)
-        self.epsilon, self.for_gpu = epsilon, for_gpu
+        self.epsilon, self.target = epsilon, target
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., C) -> (..., C)."""
-        return standardise(x, self.epsilon, for_gpu=self.for_gpu) * self.scale + self.shift
+        return standardise(x, self.epsilon, target=self.target) * self.scale + self.shift
 
 
 def root_energy(y: torch.Tensor) -> torch.Tensor:

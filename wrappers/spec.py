@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 Layout = Literal["features", "nchw", "nhwc"]
 Sense = Literal["at_most", "at_least"]
+Target = Literal["gpu", "npu"]
+
+_NO_NEED: Mapping[Target, str] = {
+    "gpu": "a GPU; leave out --target: its one file is for both, and `chunkport audit` tells what "
+    "a GPU makes of it",
+    "npu": "an NPU; leave out --target: its one file is what int8-static is made from",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ class BuildOptions:
             them to `image_size` by itself.
         split_outputs: one output per meaning in place of one with all.
         model_card: text of a card that describes another network of the same family.
-        target: "gpu" for the form that a phone's GPU computes rightly in float16.
+        target: "gpu" for the form that a phone's GPU computes rightly in float16; "npu" for the
+            one whose activations bear to be integers of 8 bits, with one scale for each tensor.
     """
 
     layout: Literal["nchw", "nhwc"] | None = None
@@ -43,7 +51,7 @@ class BuildOptions:
     source_size: tuple[int, int] | None = None
     split_outputs: bool = False
     model_card: str | None = None
-    target: Literal["gpu"] | None = None
+    target: Target | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The options that were given, as plain JSON values."""
@@ -208,11 +216,12 @@ class ModelSpec:
         """
         if options == BuildOptions():
             return self
-        if self.configure is None and options == BuildOptions(target=options.target):
-            raise UsageError(
-                f"model '{self.name}' has no rewrites for a GPU; leave out --target: its one file "
-                "is for both, and `chunkport audit` tells what a GPU makes of it"
-            )
+        if (
+            self.configure is None
+            and options.target
+            and options == BuildOptions(target=options.target)
+        ):
+            raise UsageError(f"model '{self.name}' has no rewrites for {_NO_NEED[options.target]}")
         if self.configure is None:
             given = ", ".join(name.replace("_", "-") for name in options.to_json())
             raise UsageError(f"model '{self.name}' has no choice of {given}; leave that out")

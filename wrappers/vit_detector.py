@@ -27,6 +27,7 @@ from wrappers.rewrite_norms import (
     standardise,
 )
 from wrappers.rewrite_pixels import neighbourhoods, space_to_depth
+from wrappers.spec import Target
 
 
 def to_windows(x: torch.Tensor, grid: int, window: int) -> torch.Tensor:
@@ -69,9 +70,11 @@ class Positions(nn.Module):
     of the place that it has and hand them to the keys. No tensor is moved for it.
     """
 
-    def __init__(self, attention: vit.Attention, places: Places, *, for_gpu: bool = False) -> None:
+    def __init__(
+        self, attention: vit.Attention, places: Places, *, target: Target | None = None
+    ) -> None:
         super().__init__()
-        self.for_gpu = for_gpu
+        self.target = target
         tables = torch.cat(
             [
                 vit.relative_positions(table, places.size).flatten(0, 1)
@@ -85,7 +88,8 @@ class Positions(nn.Module):
     def forward(self, query: torch.Tensor) -> torch.Tensor:
         """(N * n, T, D) -> (N * n, T, T), query by key."""
         every = self.tables(query)
-        if self.for_gpu:  # which lays the rows of a constant right where both have four axes
+        # A GPU lays the rows of a constant right where both have four axes.
+        if self.target == "gpu":
             own = (every[None] * self.places.own[None, None])[0]
         else:
             own = every * self.places.own
@@ -106,7 +110,7 @@ class Attention(nn.Module):
         norm: nn.LayerNorm | None,
         places: Places,
         *,
-        for_gpu: bool = False,
+        target: Target | None = None,
     ) -> None:
         super().__init__()
         self.heads, self.tokens = attention.heads, attention.size**2
@@ -127,7 +131,7 @@ class Attention(nn.Module):
             self.qkv = linear(weight, only_query)
             self.proj = linear(proj.weight, shift_inputs(proj.weight, proj.bias, bias[2 * dim :]))
         self.positions = (
-            Positions(attention, places, for_gpu=for_gpu) if attention.use_rel_pos else None
+            Positions(attention, places, target=target) if attention.use_rel_pos else None
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -153,28 +157,28 @@ class Block(nn.Module):
     """
 
     def __init__(
-        self, block: vit.Block, grid: int, places: Places, *, for_gpu: bool = False
+        self, block: vit.Block, grid: int, places: Places, *, target: Target | None = None
     ) -> None:
         super().__init__()
-        self.grid, self.window, self.for_gpu = grid, block.window, for_gpu
+        self.grid, self.window, self.target = grid, block.window, target
         self.fill = -grid % block.window if block.window else 0
         self.epsilon = block.norm1.eps
         # Filling zeros join after the norm, so its constants must come before them.
         norm = block.norm1
         self.norm = None
         if self.fill:
-            self.norm = Norm(norm.weight, norm.bias, self.epsilon, for_gpu=for_gpu)
-        self.attention = Attention(block.attn, None if self.fill else norm, places, for_gpu=for_gpu)
+            self.norm = Norm(norm.weight, norm.bias, self.epsilon, target=target)
+        self.attention = Attention(block.attn, None if self.fill else norm, places, target=target)
         mlp, norm = block.mlp, block.norm2
         self.lin1 = NormedLinear(
-            norm.weight, norm.bias, norm.eps, mlp.lin1.weight, mlp.lin1.bias, for_gpu=for_gpu
+            norm.weight, norm.bias, norm.eps, mlp.lin1.weight, mlp.lin1.bias, target=target
         )
         self.lin2 = linear(mlp.lin2.weight, mlp.lin2.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(G * G, C) -> (G * G, C)."""
         if self.norm is None:
-            x = x + self.attention(standardise(x, self.epsilon, for_gpu=self.for_gpu))
+            x = x + self.attention(standardise(x, self.epsilon, target=self.target))
         else:
             x = x + self._in_filled_windows(self.norm(x))
         out: torch.Tensor = x + self.lin2(functional.gelu(self.lin1(x)))
@@ -192,9 +196,9 @@ class Block(nn.Module):
 class VitForTflite(nn.Module):
     """(1, S, S, 3) in [0, 1] to logits (1, 1 + nbits); S is the size that it was trained at."""
 
-    def __init__(self, network: VitDetector, *, for_gpu: bool = False) -> None:
+    def __init__(self, network: VitDetector, *, target: Target | None = None) -> None:
         super().__init__()
-        self.for_gpu = for_gpu
+        self.target = target
         encoder = network.image_encoder
         conv = encoder.patch_embed.proj
         self.patch, grid = conv.kernel_size[0], encoder.pos_embed.shape[1]
@@ -215,7 +219,7 @@ class VitForTflite(nn.Module):
                     block,
                     grid,
                     within if within and block.window else everywhere,
-                    for_gpu=for_gpu,
+                    target=target,
                 )
                 for block in blocks
             )
@@ -227,15 +231,15 @@ class VitForTflite(nn.Module):
         assert isinstance(norm2, ChannelNorm)
         self.neck1 = linear(as_matrix(first.weight), None)
         # Zero padding comes next, so these constants have nowhere to go.
-        self.norm = Norm(norm1.weight, norm1.bias, NORM_EPSILON, for_gpu=for_gpu)
+        self.norm = Norm(norm1.weight, norm1.bias, NORM_EPSILON, target=target)
         self.neck2 = linear(as_matrix(second.weight), None)
-        self.head = Head(network.pixel_decoder, norm2, for_gpu=for_gpu)
+        self.head = Head(network.pixel_decoder, norm2, target=target)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(1, S, S, 3) in [0, 1] -> (1, 1 + nbits)."""
         x = space_to_depth(centre(image), self.patch).reshape(self.grid**2, -1)
         x = self._ordered(x)
-        if self.for_gpu:  # as in Positions
+        if self.target == "gpu":  # as in Positions
             square = (1, self.grid, self.grid, -1)
             x = self.embed(x.reshape(square)) + self.position.reshape(square)
             x = x.reshape(self.grid**2, -1)
@@ -247,7 +251,7 @@ class VitForTflite(nn.Module):
             x = from_windows(x, self.grid, self.window)
         x = functional.pad(x.reshape(1, self.grid, self.grid, -1), (0, 0, 1, 1, 1, 1))
         x = self.neck2(neighbourhoods(x))
-        logits: torch.Tensor = self.head(standardise(x, NORM_EPSILON, for_gpu=self.for_gpu))
+        logits: torch.Tensor = self.head(standardise(x, NORM_EPSILON, target=self.target))
         return logits
 
     def _ordered(self, x: torch.Tensor) -> torch.Tensor:

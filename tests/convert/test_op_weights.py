@@ -21,3 +21,14 @@ def test_every_op_with_a_weight_is_told_with_its_type(
     assert len(found) == counts["FULLY_CONNECTED"] + counts["CONV_2D"] + counts["TRANSPOSE_CONV"]
     assert {entry.dtype for entry in found} == {dtype}
     assert len({entry.weight for entry in found}) == len(found)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("int4-dynamic", "INT4"), ("int8-static", "INT8"), ("int16x8", "INT8")]
+)
+def test_integers_are_told_by_their_width(
+    generator_integers: dict[str, Path], precision: str, dtype: str
+) -> None:
+    found = weight_dtypes(read_flatbuffer(generator_integers[precision]))
+    assert {entry.dtype for entry in found} == {dtype}

@@ -3,7 +3,13 @@
 import pytest
 
 from chunkport.errors import UsageError
-from convert.precision import PRECISIONS, find_precision, precision_names, recipe_of
+from convert.precision import (
+    PRECISIONS,
+    find_precision,
+    precision_names,
+    recipe_of,
+    with_integer_norms,
+)
 
 
 def test_every_name_finds_its_row_and_no_two_rows_share_a_file_name() -> None:
@@ -23,6 +29,16 @@ def test_only_float32_and_what_a_user_mixes_have_no_recipe() -> None:
 
 def test_every_precision_is_held_to_limits_that_models_state() -> None:
     assert {row.held_to for row in PRECISIONS} == {"fp32", "fp16", "int8-dynamic"}
+
+
+def test_norms_that_are_rewritten_for_integers_are_integers_and_nothing_else_changes() -> None:
+    rules = recipe_of("int8-static").rules
+    changed = with_integer_norms(recipe_of("int8-static")).rules
+    assert {rule.op for rule in set(rules) - set(changed)} >= {"MEAN", "MUL", "RSQRT", "DIV"}
+    assert all(rule.weights == "float32" for rule in set(rules) - set(changed))
+    assert set(changed) <= set(rules)
+    dynamic = recipe_of("int8-dynamic")
+    assert with_integer_norms(dynamic) == dynamic
 
 
 @pytest.mark.parametrize(("wrong", "meant"), [("fp61", "fp16"), ("int8-dynamc", "int8-dynamic")])

@@ -11,6 +11,7 @@ from chunkport.errors import ConversionError
 from convert.float_model import export
 from convert.precision import recipe_of
 from convert.quantize import quantize
+from convert.recipe import Recipe, Rule
 from convert.tflite import constants, read_flatbuffer
 from verify.runtimes.litert import LiteRtSession
 from wrappers.detector_graph import resize_as_public
@@ -27,6 +28,17 @@ def test_a_weight_beyond_float16_is_refused_by_name(
     with pytest.raises(ConversionError, match=r"'large' holds 7e\+04, beyond FP16's 65504"):
         quantize(path, recipe_of("fp16"), tmp_path / "b.tflite")
     assert [file.name for file in tmp_path.iterdir()] == ["a.tflite"]
+
+
+@pytest.mark.parametrize(("granularity", "scales"), [("channel", 4096), ("tensor", 1)])
+def test_a_layer_has_a_scale_for_each_channel_or_one_for_all(
+    generator_tflites: dict[str, Path], tmp_path: Path, granularity: str, scales: int
+) -> None:
+    rule = Rule("int4", granularity=granularity, op="FULLY_CONNECTED")
+    quantize(generator_tflites["fp32"], Recipe((rule,)), tmp_path / "made.tflite")
+    (graph,) = read_flatbuffer(tmp_path / "made.tflite").subgraphs
+    given = [tensor.quantization for tensor in graph.tensors if tensor.quantization]
+    assert [len(one.scale) for one in given if one.scale is not None] == [scales]
 
 
 @pytest.mark.integration

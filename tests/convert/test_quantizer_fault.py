@@ -9,7 +9,7 @@ from ai_edge_quantizer.algorithms.uniform_quantize import uniform_quantize_tenso
 from numpy.typing import NDArray
 
 from convert import quantizer_fault
-from convert.quantizer_fault import large_kernels_quantized
+from convert.quantizer_fault import large_kernels_quantized, lowest_int4_avoided
 
 
 def quantize(values: NDArray[np.float32], channels_at: int | None = 0) -> NDArray[np.int8]:
@@ -82,3 +82,14 @@ def test_the_quantizers_other_refusals_are_passed_on() -> None:
             np.zeros((2, 2), np.float32),
             qtyping.UniformQuantParams(8, 0, np.ones(2), np.zeros(2)),
         )
+
+
+def test_integers_of_four_bits_end_where_every_kernel_can_take_them() -> None:
+    params = qtyping.UniformQuantParams(
+        4, 0, np.ones((1, 1), np.float32), np.zeros((1, 1), np.int32)
+    )
+    values = np.array([[-9, -7.6, 3, 9]], np.float32)
+    assert uniform_quantize_tensor.uniform_quantize(values, params).tolist() == [[-8, -8, 3, 7]]
+    with lowest_int4_avoided():
+        mended = uniform_quantize_tensor.uniform_quantize(values, params)
+    assert mended.tolist() == [[-7, -7, 3, 7]]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chunkport.errors import UsageError
-from convert.precision import PRECISIONS
+from convert.precision import PRECISIONS, wholly_integer
 from convert.recipe import Recipe, Rule
 from convert.recipe_fit import refuse_unmatched
 
@@ -39,3 +39,4 @@ def test_the_tables_own_rules_are_for_every_model(float_model: Path) -> None:
     for row in PRECISIONS:
         if row.recipe:
             refuse_unmatched(row.recipe, float_model)
+            refuse_unmatched(wholly_integer(row.recipe), float_model)

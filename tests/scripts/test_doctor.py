@@ -34,7 +34,15 @@ def test_a_sound_installation_is_ready(run_chunkport: Run) -> None:
     assert ended.returncode == 0, ended.stderr
     assert document["ok"] is True
     found = by_name(document)
-    assert {"Python", "torch", "litert-torch", "node", "tensorflow", "machine"} <= found.keys()
+    assert {
+        "Python",
+        "torch",
+        "litert-torch",
+        "node",
+        "tensorflow",
+        "ray",
+        "machine",
+    } <= found.keys()
     assert found["torch"]["status"] == "ok"
     assert found["torch"]["wanted"] == ">=2.4,<2.15"
     assert found["self-check"]["found"] == "not run: --no-self-check"

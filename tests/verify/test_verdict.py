@@ -82,7 +82,10 @@ def test_nan_fails_its_limit() -> None:
 def test_without_a_limit_the_value_is_told_but_cannot_fail() -> None:
     check = measured("error", Figure("in plain words"), 0.75, {})
     assert (check.passed, check.value) == (None, 0.75)
-    assert check.reason == "measured 0.75; no limit for this precision"
+    assert check.reason == (
+        "measured 0.75; no limit for this precision: state one in the model's spec, or with "
+        f"--limit {check.name}=..."
+    )
 
 
 def test_what_only_informs_says_why_and_takes_a_limit_that_a_user_sets() -> None:

@@ -13,25 +13,26 @@ from networks.channel_norm import ChannelNorm
 from networks.detector import ConvNextDetector
 from networks.pixel_decoder import PixelDecoder
 from wrappers.convnext_detector import ConvNextForTflite, Head
+from wrappers.spec import Target
 from wrappers.vit_detector import VitForTflite
 
 assert_exact = partial(torch.testing.assert_close, rtol=0, atol=1e-13)
 
 
-def wrapped(network: Any, *, for_gpu: bool = False) -> nn.Module:
+def wrapped(network: Any, *, target: Target | None = None) -> nn.Module:
     wrapper = ConvNextForTflite if isinstance(network, ConvNextDetector) else VitForTflite
-    return wrapper(network, for_gpu=for_gpu)
+    return wrapper(network, target=target)
 
 
-@pytest.mark.parametrize("for_gpu", [False, True], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("target", [None, "gpu", "npu"])
 @pytest.mark.parametrize("largest_folded", [0, 2**40], ids=["scales kept", "scales folded"])
 def test_wrappers_give_the_public_detectors_logits(
-    detector_case: Any, largest_folded: int, for_gpu: bool, monkeypatch: pytest.MonkeyPatch
+    detector_case: Any, largest_folded: int, target: Target | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wrappers.rewrite_norms, "LARGEST_FOLDED_BYTES", largest_folded)
     network = detector_case.network().double()
     image = detector_case.image.double()
-    logits = wrapped(network, for_gpu=for_gpu)(image.permute(0, 2, 3, 1))
+    logits = wrapped(network, target=target)(image.permute(0, 2, 3, 1))
     assert_exact(logits, network(image))
     torch.testing.assert_close(logits, detector_case.logits, rtol=0, atol=1e-12)
 

@@ -20,6 +20,7 @@ from wrappers.rewrite_norms import (
     standardise,
     times_vector,
 )
+from wrappers.spec import Target
 
 assert_exact = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
 EPSILON = 1e-3
@@ -125,12 +126,13 @@ def test_folds_leave_their_arguments_alone() -> None:
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize("target", ["gpu", "npu"])
 @pytest.mark.parametrize("size", [1e-9, 1e-4, 1.0, 1e4])
-def test_the_norm_for_gpus_is_the_same_function(size: float) -> None:
+def test_the_norm_for_each_target_is_the_same_function(size: float, target: Target) -> None:
     torch.manual_seed(0)
     x = size * torch.randn(1, 5, 6, 48, dtype=torch.float64)
     x[0, 0, 0] = 0  # nothing to divide by
-    assert_exact(standardise(x, EPSILON, for_gpu=True), standardise(x, EPSILON))
+    assert_exact(standardise(x, EPSILON, target=target), standardise(x, EPSILON))
 
 
 def test_the_norm_for_gpus_holds_where_float16_ends() -> None:
@@ -139,7 +141,7 @@ def test_the_norm_for_gpus_holds_where_float16_ends() -> None:
     exact, halves = standardise(x, EPSILON), x.half()
     assert not standardise(halves, EPSILON).any()
     torch.testing.assert_close(
-        standardise(halves, EPSILON, for_gpu=True).double(), exact, rtol=4e-3, atol=4e-3
+        standardise(halves, EPSILON, target="gpu").double(), exact, rtol=4e-3, atol=4e-3
     )
 
 

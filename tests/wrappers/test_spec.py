@@ -6,7 +6,16 @@ import pytest
 
 from chunkport.errors import UsageError
 from wrappers.gan_generator import SPEC
-from wrappers.spec import BuildOptions, Contract, Limit, Message, TensorSpec, at_least, at_most
+from wrappers.spec import (
+    BuildOptions,
+    Contract,
+    Limit,
+    Message,
+    Target,
+    TensorSpec,
+    at_least,
+    at_most,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +71,7 @@ def test_a_contract_is_the_same_after_a_way_through_a_file() -> None:
         BuildOptions(),
         BuildOptions("nhwc", 512, (720, 1280), split_outputs=True, model_card="args: {}\n"),
         BuildOptions(target="gpu"),
+        BuildOptions(target="npu"),
     ],
 )
 def test_build_options_are_the_same_after_a_way_through_a_file(options: BuildOptions) -> None:
@@ -74,9 +84,10 @@ def test_a_model_without_options_refuses_them_by_name() -> None:
         SPEC.configured(BuildOptions(layout="nhwc", image_size=64))
 
 
-def test_a_model_that_gpus_take_as_it_is_says_so() -> None:
-    with pytest.raises(UsageError, match="no rewrites for a GPU; leave out --target: its one file"):
-        SPEC.configured(BuildOptions(target="gpu"))
+@pytest.mark.parametrize(("target", "named"), [("gpu", "a GPU"), ("npu", "an NPU")])
+def test_a_model_that_they_take_as_it_is_says_so(target: Target, named: str) -> None:
+    with pytest.raises(UsageError, match=f"no rewrites for {named}; leave out --target: its one"):
+        SPEC.configured(BuildOptions(target=target))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from torch import nn
 
 from networks.cards import VitEncoder
 from networks.detector import VitDetector
+from wrappers.spec import Target
 from wrappers.vit_detector import VitForTflite, from_windows, to_windows
 
+TARGETS: tuple[Target | None, ...] = (None, "gpu", "npu")
 ENCODER = VitEncoder(
     img_size=30,
     patch_size=5,
@@ -54,14 +56,14 @@ def a_detector(encoder: VitEncoder) -> VitDetector:
 def test_every_form_of_the_transformer_is_rewritten_exactly(change: dict[str, object]) -> None:
     network = a_detector(replace(ENCODER, **change))  # type: ignore[arg-type]  # fields by name
     image = torch.rand(1, 3, 30, 30, dtype=torch.float64)
-    for for_gpu in (False, True):
-        logits = VitForTflite(network, for_gpu=for_gpu)(image.permute(0, 2, 3, 1))
+    for target in TARGETS:
+        logits = VitForTflite(network, target=target)(image.permute(0, 2, 3, 1))
         torch.testing.assert_close(logits, network(image), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("for_gpu", [False, True], ids=["cpu", "gpu"])
-def test_no_tensor_has_more_than_four_axes(for_gpu: bool) -> None:
-    network = VitForTflite(a_detector(replace(ENCODER, window_size=4)), for_gpu=for_gpu)
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_tensor_has_more_than_four_axes(target: Target | None) -> None:
+    network = VitForTflite(a_detector(replace(ENCODER, window_size=4)), target=target)
     exported = torch.export.export(
         network, (torch.rand(1, 30, 30, 3, dtype=torch.float64),), strict=False
     )

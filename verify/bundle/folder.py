@@ -23,6 +23,7 @@ from verify.bundle.run_goldens import Row
 from verify.judge import run_on_samples
 from verify.reference import compute_reference, reference_without_network
 from verify.runtimes.litert import LiteRtSession
+from verify.runtimes.litert_js import unfit
 from verify.subject import Subject
 from wrappers.registry import find_spec
 from wrappers.spec import Contract
@@ -97,7 +98,10 @@ def write_bundle(
     place = target.resolve()  # a link to a bundle stays one
     with _staged(place) as staged:
         document, contract = _fill(request, session, staged, on_sample)
-        no_page = litert_js.fault_of(request.subject, contract) if request.page else _LEFT_OUT
+        no_page: str | None = _LEFT_OUT
+        if request.page:
+            path = request.subject.path
+            no_page = unfit(path) or litert_js.fault_of(request.subject, contract)
         version = None
         if no_page is None:
             version = litert_js.copy_litert_js(staged / litert_js.FOLDER)

@@ -14,6 +14,7 @@ from chunkport.json_values import without_infinities
 from verify.bundle.pictures import GoldenPicture
 from verify.bundle.preprocessing import takes_known_pictures
 from verify.bundle.run_goldens import METRICS, OVER_ALL, Row, joined
+from verify.limits import limits_for
 from verify.marked_pictures import write_message
 from verify.metrics import METRICS as DESCRIBED
 from verify.reference import Reference
@@ -59,7 +60,7 @@ def portable_limits(spec: ModelSpec, precision: str) -> tuple[list[dict[str, Any
     Raises:
         UsageError: the model has none that can be.
     """
-    limits = spec.limits.get(precision, ())
+    limits = limits_for(spec, precision).values()
     held = [limit for limit in limits if limit.metric in METRICS]
     if not held:
         raise UsageError(

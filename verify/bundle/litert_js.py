@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from chunkport.errors import BadInputError, MissingDependencyError
+from verify.runtimes.litert_js import cannot_feed
 from verify.runtimes.programs import find_litert_js
 from verify.subject import Subject
 from wrappers.spec import Contract
@@ -13,19 +14,14 @@ FOLDER = "litertjs"
 # With relaxed SIMD, and without for browsers that lack it. The threaded one needs headers that a
 # plain server does not send, the one for JSPI only what runs half on WebGPU.
 _VARIANTS = ("litert_wasm_internal", "litert_wasm_compat_internal")
-_FED = ("float32", "int32", "uint8")
 _HEAP_BYTES = 2 << 30
 _PACKED_BYTES = {"fp16": 4.0}  # of each byte of the file: weights of 16 bits are unpacked to 32
 
 
 def fault_of(subject: Subject, contract: Contract) -> str | None:
     """Why no browser can run the file, in a sentence; None where it can."""
-    tensors = (*contract.inputs, *contract.outputs)
-    if odd := sorted({item.dtype for item in tensors} - set(_FED)):
-        return (
-            f"LiteRT.js feeds and reads {', '.join(_FED)} alone, and this model's inputs or "
-            f"outputs are {', '.join(odd)}"
-        )
+    if odd := cannot_feed([item.dtype for item in (*contract.inputs, *contract.outputs)]):
+        return odd
     size = subject.path.stat().st_size
     needed = size * (1 + _PACKED_BYTES.get(subject.precision, 2.0) / 2)
     if needed > _HEAP_BYTES:

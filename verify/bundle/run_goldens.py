@@ -101,17 +101,39 @@ def _held(golden: str, limit: Mapping[str, Any], value: float) -> Row:
 
 
 def load_model(path: Path, threads: int) -> Run:
-    """The model in the LiteRT interpreter; outputs by name for inputs by name."""
+    """The model in the LiteRT interpreter; outputs by name for inputs by name.
+
+    Integers that stand for fractions, by a scale and the integer for 0, go in and out as these.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=threads)
     runner = interpreter.get_signature_runner()
+    into, out = runner.get_input_details(), runner.get_output_details()
 
     def run(inputs: Mapping[str, Values]) -> Mapping[str, Values]:
-        found: Mapping[str, Values] = runner(**inputs)
-        return found
+        found = runner(**{name: _narrowed(values, into[name]) for name, values in inputs.items()})
+        return {name: _widened(values, out[name]) for name, values in found.items()}
 
     return run
+
+
+def _narrowed(values: Values, detail: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    scale, zero = detail["quantization"]
+    if not scale:
+        return values
+    ends = np.iinfo(detail["dtype"])
+    steps = np.rint(values / np.float32(scale)) + zero
+    whole: np.ndarray[Any, Any] = np.clip(steps, ends.min, ends.max).astype(detail["dtype"])
+    return whole
+
+
+def _widened(values: np.ndarray[Any, Any], detail: Mapping[str, Any]) -> Values:
+    scale, zero = detail["quantization"]
+    if not scale:
+        return values
+    exact: Values = (values.astype(np.float32) - zero) * np.float32(scale)
+    return exact
 
 
 def read_values(

@@ -16,6 +16,11 @@ _HALF = Rule("float16", "float32")
 _INT8 = Rule("int8")
 _WIDENED = Rule("int8", "float32")
 _INT4 = tuple(Rule("int4", algorithm=name) for name in ("min-max", "octav", "mse"))
+# One scale for a whole layer: a channel's takes 12 bytes, of int4 rows of 100 a quarter.
+_WHOLE = (
+    Rule("int8", granularity="tensor"),
+    *(Rule("int4", granularity="tensor", algorithm=name) for name in ("octav", "mse")),
+)
 _BLOCKS = tuple(
     Rule("int4", granularity=f"block-{length}", algorithm=name)
     for length in (32, 64, 128)
@@ -23,7 +28,7 @@ _BLOCKS = tuple(
 )
 # By op, what LiteRT has a kernel for, or what it widens before the op.
 _FORMATS: Mapping[str, tuple[Rule, ...]] = {
-    "FULLY_CONNECTED": (FLOAT, _HALF, _INT8, *_INT4, *_BLOCKS),
+    "FULLY_CONNECTED": (FLOAT, _HALF, _INT8, *_INT4, *_WHOLE, *_BLOCKS),
     "CONV_2D": (FLOAT, _HALF, _INT8, *_INT4),
     "TRANSPOSE_CONV": (FLOAT, _HALF, _INT8),
     "DEPTHWISE_CONV_2D": (FLOAT, _HALF, _WIDENED),
@@ -142,7 +147,7 @@ def _formats(kind: str, shape: tuple[int, ...]) -> tuple[Rule, ...]:
     return tuple(
         rule
         for rule in _FORMATS[kind]
-        if rule.granularity == "channel" or shape[-1] % int(rule.granularity.split("-")[1]) == 0
+        if not (block := rule.granularity.partition("-")[2]) or shape[-1] % int(block) == 0
     )
 
 

@@ -32,7 +32,7 @@ Spread: TypeAlias = Callable[[Callable[[Candidate], Result], Iterable[Candidate]
 
 WORK_FOLDER = ".optimize"
 _FLOAT_MODEL = "float32.tflite"
-_TIMED = 8  # files that are timed against each other, at the most
+_TIMED = 16  # files that are timed against each other, at the most
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,16 @@ class Bounds:
         candidates: at most so many are tried, of layers alone and of whole files.
         seconds: at most so long.
         patience: after so many tries in a row that gain nothing.
-        at_once: how many are tried side by side.
+        at_once: how many are tried side by side where each depends on what came of others; the
+            search takes another way for another number.
+        workers: how many are tried side by side where none depends on another.
     """
 
     candidates: int | None = None
     seconds: float | None = None
     patience: int = 12
     at_once: int = 1
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -122,22 +125,26 @@ class _Search:
     def _results(self, candidates: Sequence[Candidate], note: str) -> list[Result]:
         """The results, in batches between which the bounds are looked at."""
         found: list[Result] = []
-        width = self.bounds.at_once
-        for first in range(0, len(candidates), width):
-            batch = candidates[first : first + width]
-            self._check_bounds(len(batch))
+        while len(found) < len(candidates):
+            first = len(found)
+            batch = candidates[first : first + self._check_bounds()]
             for result in self.saved.results(batch):
                 found.append(result)
                 self.candidates += 1
                 self.on_candidate(f"{self.candidates} {note}")
         return found
 
-    def _check_bounds(self, more: int) -> None:
+    def _check_bounds(self) -> int:
+        """How many may be tried before the bounds are to be looked at again."""
         most, seconds = self.bounds.candidates, self.bounds.seconds
-        if most is not None and self.candidates + more > most:
+        left = max(self.bounds.at_once, self.bounds.workers)
+        if most is not None:
+            left = min(left, most - self.candidates)
+        if left <= 0:
             raise _BoundReachedError(f"--max-candidates {most} is reached")
         if seconds is not None and time.monotonic() - self.started > seconds:
             raise _BoundReachedError(f"--max-seconds {seconds:g} are over")
+        return left
 
     def _furthest(self, steps: Sequence[Assignment]) -> Assignment | None:
         """The smallest of the steps that passes, where all before it pass; None where none does."""

@@ -112,7 +112,7 @@ def assemble(request: Request, on_step: Callable[[str], None] = lambda _note: No
         audits=tuple(_audits(request, models, on_step)),
         examined=tuple(_examined(request, models, on_step)),
         agreements=tuple(row for model in models for row in model.agreements),
-        insides=tuple(_insides(models, request.threads)),
+        insides=tuple(_insides(models, request)),
         chains=trace(files, identify_checkpoint(request.checkpoint)),
         benchmark=request.benchmark,
     )
@@ -245,15 +245,18 @@ def _examined(
             )
 
 
-def _insides(models: Iterable[_Model], threads: int) -> Iterator[Inside]:
+def _insides(models: Iterable[_Model], request: Request) -> Iterator[Inside]:
+    cards = {subject.path: subject.card for subject in request.subjects}
     for model in models:
         for candidate in model.candidates:
-            weights = weights_by_module(candidate.path)
+            weights, card = weights_by_module(candidate.path), cards[candidate.path]
             yield Inside(
                 label=candidate.label,
                 precision=candidate.precision,
                 size_bytes=weights.size_bytes,
                 bytes=make_byte_map(weights),
-                ops=list_ops(candidate.path, weights),
-                delegation=delegation(candidate.path, LiteRtSession(candidate.path, threads)),
+                ops=list_ops(candidate.path, weights, card.coverage if card else None),
+                delegation=delegation(
+                    candidate.path, LiteRtSession(candidate.path, request.threads)
+                ),
             )

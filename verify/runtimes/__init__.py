@@ -48,7 +48,8 @@ class Runtime:
         name: as given to `--runtime`.
         summary: what it is, in plain words.
         module: has `open_session(path, threads)`, and `missing()` which says what is not installed
-            and how to get it, or None. It is imported when it is used.
+            and how to get it, or None; and `unfit(path)` where it takes not all files, which says
+            why it cannot take this one. It is imported when it is used.
         tolerance: by precision, how far its outputs may be from LiteRT's, as a part of the largest
             of LiteRT's. None for LiteRT itself.
         takes_threads: whether it computes in as many threads as asked for; else in one.
@@ -65,6 +66,16 @@ class Runtime:
         said: str | None = importlib.import_module(self.module).missing()
         return said
 
+    def unfit(self, path: Path) -> str | None:
+        """Why it cannot run such a file, whatever is installed; None where nothing speaks against.
+
+        Raises:
+            BadInputError: it is no .tflite, or a damaged one.
+        """
+        ask = getattr(importlib.import_module(self.module), "unfit", None)
+        said: str | None = ask(path) if ask else None
+        return said
+
     def open(self, path: Path, threads: int) -> AbstractContextManager[TimedSession]:
         """Load a .tflite, until the block ends.
 
@@ -78,11 +89,15 @@ class Runtime:
         return opened
 
 
-# Float results differ by the order of additions. With int8 weights the runtimes round activations
-# to 8 bits anew in every layer, where a difference in the last bit can become one of a whole step.
-_ROUNDING = {"fp32": 1e-4, "fp16": 1e-4, "int8-dynamic": 0.03}
+# Float results differ by the order of additions. With integer weights runtimes round activations
+# anew in every layer, where a difference in the last bit can become one of a whole step: little of
+# 16 bits, more of 8, and weights of 4 bits carry it on with errors of their own.
+_FINE = {"fp32": 1e-4, "fp16": 1e-4, "int16x8": 1e-3}
+_INT8 = ("int8-dynamic", "int8-static")
+_INT4 = ("int4-dynamic", "int4-block32", "mixed")
+_ROUNDING = _FINE | dict.fromkeys(_INT8, 0.03) | dict.fromkeys(_INT4, 0.05)
 # Kernels other than XNNPACK's round activations around 0 and not to where most of them are.
-_OTHER_KERNELS = {**_ROUNDING, "int8-dynamic": 0.1}
+_OTHER_KERNELS = _FINE | dict.fromkeys(_INT8, 0.1) | dict.fromkeys(_INT4, 0.2)
 LITERT = "litert"
 
 RUNTIMES = (

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from chunkport.errors import MissingDependencyError
 from verify.runtimes.child_process import Child, child_process
-from verify.runtimes.litert_js import MISSING_LITERT_JS, LiteRtJsSession
+from verify.runtimes.litert_js import MISSING_LITERT_JS, LiteRtJsSession, unfit
 from verify.runtimes.page_server import Exchange, serve_page
 from verify.runtimes.programs import CHROMIUM_VARIABLE, find_chromium, find_litert_js
+
+__all__ = ["missing", "open_session", "unfit"]
 
 _SECONDS_TO_START = 60
 _SECONDS_BETWEEN_LOOKS = 0.2

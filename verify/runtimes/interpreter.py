@@ -68,7 +68,9 @@ class InterpreterSession:
         self._interpreter.allocate_tensors()
         self.init_ms = (time.perf_counter() - started) * 1e3
         names = self._interpreter.get_signature_list()
-        signature = self._interpreter.get_signature_runner(next(iter(names)) if names else None)
+        signature = _Unsigned(self._interpreter)
+        if names:
+            signature = self._interpreter.get_signature_runner(next(iter(names)))
         self._inputs, self._outputs = (
             {name: _Port.of(detail) for name, detail in details.items()}
             for details in (signature.get_input_details(), signature.get_output_details())
@@ -109,3 +111,18 @@ class InterpreterSession:
         return {
             name: self._interpreter.get_tensor(port.index) for name, port in self._outputs.items()
         }
+
+
+class _Unsigned:
+    """The inputs and outputs of a file without a signature, by the names of their tensors."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self._interpreter = interpreter
+
+    def get_input_details(self) -> dict[str, Any]:
+        """As a signature has them."""
+        return {detail["name"]: detail for detail in self._interpreter.get_input_details()}
+
+    def get_output_details(self) -> dict[str, Any]:
+        """As a signature has them."""
+        return {detail["name"]: detail for detail in self._interpreter.get_output_details()}

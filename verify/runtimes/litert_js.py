@@ -1,9 +1,10 @@
 """What Node and Chromium share: a session in LiteRT.js, asked and answering in frames."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convert.tflite import dtype_of, read_flatbuffer
 from verify.runtimes.frames import decode, encode
 
 if TYPE_CHECKING:
@@ -13,6 +14,31 @@ SCRIPTS = Path(__file__).resolve().parent / "javascript"
 MISSING_LITERT_JS = (
     "LiteRT.js is not here; npm install @litertjs/core, in this folder or one above it"
 )
+# The only types of inputs and outputs that it has arrays for.
+FED = ("float32", "int32", "uint8")
+
+
+def unfit(path: Path) -> str | None:
+    """Why it cannot run the file: an input or output of a type that it neither takes nor gives.
+
+    Raises:
+        BadInputError: it is no .tflite, or a damaged one.
+    """
+    model = read_flatbuffer(path)
+    graph = model.subgraphs[0]
+    types = {dtype_of(graph.tensors[index]) for index in (*graph.inputs, *graph.outputs)}
+    return cannot_feed({"of no NumPy type" if kind is None else kind.__name__ for kind in types})
+
+
+def cannot_feed(types: Collection[str]) -> str | None:
+    """What speaks against inputs and outputs of these types; None where nothing does."""
+    odd = sorted(set(types) - set(FED))
+    if not odd:
+        return None
+    return (
+        f"LiteRT.js feeds and reads {', '.join(FED)} alone, and this model's inputs or outputs are "
+        f"{', '.join(odd)}"
+    )
 
 
 class LiteRtJsSession:

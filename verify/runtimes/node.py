@@ -7,8 +7,10 @@ from pathlib import Path
 
 from chunkport.errors import MissingDependencyError
 from verify.runtimes.child_process import Child, child_process
-from verify.runtimes.litert_js import MISSING_LITERT_JS, SCRIPTS, LiteRtJsSession
+from verify.runtimes.litert_js import MISSING_LITERT_JS, SCRIPTS, LiteRtJsSession, unfit
 from verify.runtimes.programs import find_litert_js, find_node
+
+__all__ = ["missing", "open_session", "unfit"]
 
 _LENGTH = struct.Struct("<I")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from convert.card import Card
+from convert.op_widths import OpWidths
 from verify.benchmark.delegation import Delegation
 from verify.benchmark_document import BenchmarkDocument, BenchmarkRow
 from verify.layers.diagnosis import Diagnosis, Layer
@@ -22,7 +23,7 @@ from verify.report.candidate import Candidate
 from verify.report.contact_sheet import Cell, ContactSheet, SheetColumn, SheetRow
 from verify.report.examined import Examined
 from verify.report.lineage import trace
-from verify.report.op_list import Op, OpKind, OpList
+from verify.report.op_list import OpKind, OpList
 from verify.report.page import render
 from verify.report.pictures import Picture, png
 from verify.risks.findings import Finding, Part, RiskAudit
@@ -178,12 +179,16 @@ def _inside(label: str) -> Inside:
     )
     weights = WeightMap(sum(part.size_bytes for part in parts) + 900, parts, {"structure": 900})
     ops = tuple(
-        Op(
+        OpWidths(
             kind="FULLY_CONNECTED",
-            module=".".join(part.module),
+            layer=".".join(part.module),
+            scope="",
+            role="computes",
             weights=part.dtype.lower(),
+            activations="dynamic int8" if part.dtype == "INT8" else "float",
+            integers=part.dtype == "INT8",
+            weight_bytes=part.size_bytes,
             shape=(1, 8, 8, 64),
-            quantised=part.dtype == "INT8",
         )
         for part in parts
     )

@@ -47,17 +47,21 @@ def test_ops_are_listed_in_order_with_what_they_compute(mixed: OpList) -> None:
         "RESHAPE",
     ]
     assert [op.shape for op in mixed.ops] == [(1, 6), (6, 6), (1, 6), (6, 1)]
-    assert [op.module for op in mixed.ops] == ["first", "", "", ""]
+    assert [op.layer for op in mixed.ops] == ["first", "widened", "second", "y"]
 
 
 def test_weights_are_told_as_they_are_stored_and_the_bias_is_not_them(mixed: OpList) -> None:
-    assert [op.weights for op in mixed.ops] == ["int8", "float16", "float16", ""]
-    assert [op.quantised for op in mixed.ops] == [True, False, False, False]
+    assert [op.weights for op in mixed.ops] == [
+        *("int8 per channel", "float16", "float16", ""),
+    ]
+    assert [op.integers for op in mixed.ops] == [True, False, False, False]
 
 
 def test_kinds_are_counted_those_with_most_bytes_first(mixed: OpList) -> None:
     dense, reshape, widen = mixed.kinds
     scales = 6 * (4 + 8)
-    assert dense == OpKind("FULLY_CONNECTED", 2, 1, "int8, float16", 24 + scales + 24 + 72)
+    assert dense == OpKind(
+        "FULLY_CONNECTED", 2, 1, "int8 per channel, float16", 24 + scales + 24 + 72
+    )
     assert reshape == OpKind("RESHAPE", 1, 0, "", 8)
     assert widen == OpKind("DEQUANTIZE", 1, 0, "float16", 0)

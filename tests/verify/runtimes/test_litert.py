@@ -47,3 +47,17 @@ def test_without_xnnpack_it_computes_the_same_by_other_kernels(
     own = LiteRtSession(path, threads=1, xnnpack=False).run(latent)["image"]
     assert not np.array_equal(own, delegated)
     assert np.abs(own - delegated).max() < (0.1 if precision == "int8-dynamic" else 1e-5)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("precision", ["int8-static", "int16x8"])
+def test_integers_that_go_in_and_out_are_the_files_own_affair(
+    generator_integers: dict[str, Path], generator_tflites: dict[str, Path], precision: str
+) -> None:
+    latent = np.random.default_rng(0).standard_normal((1, 100)).astype(np.float32)
+    session = LiteRtSession(generator_integers[precision], threads=1)
+    given = session.run({"latent": latent})["image"]
+    exact = LiteRtSession(generator_tflites["fp32"], threads=1).run({"latent": latent})["image"]
+    assert given.dtype == np.float32
+    assert np.abs(given - exact).mean() < 0.1
+    assert len(session.time_runs({"latent": latent}, 2)) == 2
