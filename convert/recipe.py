@@ -35,7 +35,9 @@ class Rule:
             "dynamic" rounds them to 8 bits as they come; "int8" and "int16" by ranges that were
             measured before.
         granularity: which weights share a scale: those of an output channel, all, or a block.
-        algorithm: how scales and integers are chosen.
+        algorithm: how scales and integers are chosen: each weight by itself ("min-max"; "octav"
+            and "mse", which cut the largest), or all of a layer together so that what it gives
+            stays ("gptq" of the quantizer; "hessian", see convert/hessian_rounding.py).
         layer: regular expression, searched in the name of the op's first output.
         op: the op as TFLite names it, such as CONV_2D; "*" for all.
         reason: where it keeps something in float: why, in plain words.
