@@ -11,6 +11,7 @@ from convert.weight_fit import fits, is_shifted, points_alike
 
 _RNG = np.random.default_rng(0)
 WEIGHT = _RNG.standard_normal((16, 64)).astype(np.float32)
+BIAS = np.random.default_rng(1).standard_normal(64).astype(np.float32)
 OTHER = _RNG.standard_normal((16, 64)).astype(np.float32)
 
 
