@@ -260,7 +260,8 @@ def open_workers(
                 f"that runs and lets this process in (as RAY_AUTH_MODE says), or leave out "
                 f"--ray-address and {ADDRESS_VARIABLE}"
             ) from error
-        processors = int(ray.cluster_resources().get("CPU", 0))
+        found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # so Ray has it
+        processors = int(found.get("CPU", 0))
         if processors < count:
             raise UsageError(
                 f"{address}: {count} workers need as many processors, and the cluster has "
