@@ -83,6 +83,7 @@ def command(
 
     card = read_card(file)
     model = _model_of(card, spec)
+    inputs = _samples(output, file, model, CalibrationChoice(samples_dir, samples, seed))
     with output.progress("quantizing") as advance:
         made, ranges = quantize_file(
             file,
@@ -99,7 +100,6 @@ def command(
         )
         advance(0, "comparing")
         paths = [item.path for item in made]
-        inputs = _samples(output, file, model, CalibrationChoice(samples_dir, samples, seed))
         rows = compare_with_float(file, paths, inputs, num_threads)
     show_files(output, f"from {file}", made, file.stat().st_size)
     show_calibration(output, ranges)

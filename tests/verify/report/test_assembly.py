@@ -37,7 +37,11 @@ def test_files_that_pass_are_shown_with_the_worst_of_all_that_they_drew(
     (sheet,) = report.sheets
     assert sheet.samples == 256
     assert [column.precision for column in sheet.columns] == ["fp32", "int8-dynamic"]
-    assert [inside.ops.kinds[0].weights for inside in report.insides] == ["float32", "int8"]
+    assert [inside.ops.kinds[0].weights for inside in report.insides] == [
+        *("float32", "int8 per channel"),
+    ]
+    assert [inside.ops.coverage for inside in report.insides] == ["", "17 of 28"]
+    assert report.insides[1].ops.left[0].startswith("7 LEAKY_RELU, 3 ADD, 1 TANH: ")
     assert all(not inside.delegation.left for inside in report.insides)
     (chain,) = report.chains
     assert chain.same
