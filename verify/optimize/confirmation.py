@@ -4,7 +4,6 @@ Of many that pass just so, some pass by the luck of the samples; where the small
 again, the steps that led to them are gone back.
 """
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -54,8 +53,8 @@ def confirm(
     return Confirmation(passed, tuple(judged))
 
 
-def steps_back(found: Found, saved: SavedResults, most: int) -> Iterator[Tried]:
-    """The steps before the smallest one that passed, judged as they are asked for, `most` of them.
+def steps_back(found: Found, saved: SavedResults) -> Iterator[Tried]:
+    """The steps before the smallest one that passed, each twice as far back, judged when asked for.
 
     None where the search was stopped before it took any step.
     """
@@ -69,8 +68,10 @@ def steps_back(found: Found, saved: SavedResults, most: int) -> Iterator[Tried]:
         for place, recipe in enumerate(recipes)
         if recipe in known and known[recipe].result.passed
     ]
-    before = range(max(passing, default=0) - 1, -1, -1)
-    for place in itertools.islice(before, most):
+    smallest, stride = max(passing, default=0), 1
+    while smallest - stride >= 0:
+        place = smallest - stride
+        stride *= 2
         if recipes[place] not in known:
             (result,) = saved.results([Candidate(recipes[place], judged=True)])
             error = expected_error(found.sensitivity, steps[place])

@@ -114,7 +114,7 @@ def optimize(
             able.sort(key=lambda one: latencies[one.recipe])
     fresh = replace(setting, seed=setting.seed + 1)
     asked = SavedResults(folder, fresh, lambda some: spread(partial(evaluate, fresh), some))
-    back = iter(()) if latencies else steps_back(found, saved, bounds.patience)
+    back = iter(()) if latencies else steps_back(found, saved)
     confirmation = confirm(
         [one for one in able if _in_time(latencies.get(one.recipe), budgets)],
         *(asked, on_candidate),
