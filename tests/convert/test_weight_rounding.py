@@ -26,7 +26,7 @@ CHOSEN = replace(
     rules=tuple(replace(rule, algorithm="hessian") for rule in NEAREST.rules),
     bias_correction=True,
 )
-_SAMPLES = CalibrationChoice(samples=160, seed=7)
+_SAMPLES = CalibrationChoice(samples=128, seed=7)
 
 
 def _made(float_model: Path, recipe: Recipe, target: Path) -> Path:
@@ -68,7 +68,7 @@ def test_chosen_integers_lose_less_and_the_card_tells_by_what(
         "bias_correction": True,
         "source": "drawn",
         "folder": None,
-        "count": 160,
+        "count": 128,
         "seed": 7,
     }
     widths = [
@@ -113,7 +113,7 @@ def test_every_weight_is_found_again_and_none_of_another_checkpoint(
         for checkpoint in (generator_checkpoint, other_checkpoint)
     )
     assert ours.lost == ()
-    assert len(others.lost) == others.looked_for
+    assert others.found == 0
 
 
 def test_without_samples_it_is_refused(generator_tflites: dict[str, Path], tmp_path: Path) -> None:
