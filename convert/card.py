@@ -42,6 +42,8 @@ class Card:
         recipe: of the precision, as `Recipe.to_json` gives it; empty for float32.
         calibration: what its ranges were measured on, and those of its layers, as
             `record_calibration` gives them; empty where none were needed.
+        rounding: what its integers were chosen by, as `record_rounding` gives it; empty where each
+            weight was rounded by itself.
         coverage: what came of it, as `Coverage.summary` gives it; empty for float32.
         rounded_from: identities (convert/weight_origins.py) of the float32 constants that lay
             before the quantizer, where the recipe does not round them to the nearest.
@@ -56,6 +58,7 @@ class Card:
     options: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
+    rounding: dict[str, Any] = field(default_factory=dict)
     coverage: dict[str, Any] = field(default_factory=dict)
     rounded_from: list[str] = field(default_factory=list)
 

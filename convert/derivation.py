@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chunkport.errors import UsageError
 from convert.calibration_record import record_calibration
+from convert.calibration_samples import Samples
 from convert.card import Card, stamp
 from convert.coverage import Coverage, cover, refuse_leftovers
 from convert.integer_io import contract_as_stored
@@ -17,6 +18,7 @@ from convert.recipe_fit import refuse_unmatched
 from convert.spared_layers import spare_layers
 from convert.tflite import read_flatbuffer
 from convert.weight_origins import with_origins
+from convert.weight_rounding import record_rounding, round_weights
 from wrappers.spec import Contract
 
 
@@ -28,6 +30,7 @@ def derive(
     card: Card | None,
     *,
     ranges: Ranges | None = None,
+    samples: Samples | None = None,
     require_full: bool = False,
 ) -> Coverage:
     """Write `target` by the recipe, and tell what became of each op.
@@ -40,10 +43,11 @@ def derive(
         card: what the file is; its recipe, coverage and calibration are filled in. None writes
             none.
         ranges: of the float32 file's activations; for recipes that are calibrated.
+        samples: for recipes whose integers are chosen by them.
         require_full: refuse a file that leaves in float what its recipe is for.
 
     Raises:
-        UsageError: a rule of the recipe is for nothing in the model.
+        UsageError: a rule of the recipe is for nothing in the model, or samples are missing.
         ConversionError: the quantizer failed, or something was left in float.
     """
     refuse_unmatched(recipe, float_model)
@@ -51,6 +55,13 @@ def derive(
         recipe = spare_layers(recipe, ranges, read_flatbuffer(float_model))
     quantized = target.with_suffix(".quantized")
     quantize(float_model, recipe, quantized, ranges)
+    if recipe.rounded_by_samples:
+        if samples is None:
+            raise UsageError(
+                f"{name}: its recipe chooses integers by samples, and none are given; name a "
+                "folder with --calibration-dir"
+            )
+        round_weights(float_model, recipe, quantized, list(samples.read()))
     coverage = cover(quantized, recipe)
     if require_full and recipe.in_integers:
         refuse_leftovers(coverage, name)
@@ -64,6 +75,8 @@ def derive(
         if ranges is not None and recipe.calibrated:
             record = record_calibration(ranges, read_flatbuffer(float_model))
             told = replace(told, calibration=record)
+        if samples is not None and recipe.rounded_by_samples:
+            told = replace(told, rounding=record_rounding(recipe, samples))
         if recipe.integer_io:
             contract = Contract.from_json(card.contract)
             stored = contract_as_stored(contract, read_flatbuffer(quantized))
@@ -83,8 +96,8 @@ def refuse_float_alone(recipes: Iterable[Recipe | None]) -> None:
 
 
 def refuse_idle_calibration(recipes: Iterable[Recipe | None]) -> None:
-    """Raises UsageError where no precision has ranges for the flags of calibration to be of."""
-    if not any(recipe and recipe.calibrated for recipe in recipes):
+    """Raises UsageError where no precision needs samples, and flags of calibration are given."""
+    if not any(recipe and (recipe.calibrated or recipe.rounded_by_samples) for recipe in recipes):
         raise UsageError(
             "none of the precisions has ranges to measure; add --precision int8-static, for one, "
             "or leave out --integer-io and the flags of calibration"

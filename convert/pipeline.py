@@ -13,7 +13,7 @@ from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
 from convert.calibration import find_ranges
-from convert.calibration_samples import CalibrationChoice
+from convert.calibration_samples import CalibrationChoice, Samples
 from convert.card import Card, identify_checkpoint, tool_versions, write_with_card
 from convert.constant_folding import fold_constants
 from convert.coverage import Coverage
@@ -25,6 +25,7 @@ from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
 from convert.tensor_names import shorten_names
 from convert.tflite import read_flatbuffer
+from convert.weight_rounding import samples_to_round_by
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec, Target
 
@@ -151,7 +152,8 @@ def convert_checkpoint(
             for row in dict.fromkeys((find_precision("fp32"), *wanted))
         }
         calibrate = partial(find_ranges, choice=choice, model=model)
-        make = partial(_make_precisions, calibrate=calibrate, require_full=require_full)
+        draw = partial(samples_to_round_by, choice=choice, model=model)
+        make = partial(_make_precisions, calibrate=calibrate, draw=draw, require_full=require_full)
         made, ranges = call(make, converted, cards)
         for row, target in targets.items():
             _scratch_file(converted, row).replace(target)
@@ -217,6 +219,7 @@ def _make_precisions(
     cards: dict[Precision, Card],
     *,
     calibrate: Callable[[Path], Ranges],
+    draw: Callable[[Path], Samples],
     require_full: bool,
 ) -> tuple[dict[str, tuple[float, Coverage | None]], Ranges | None]:
     """Make each precision beside the converted file; by name, the seconds and the ops of each.
@@ -236,8 +239,9 @@ def _make_precisions(
         else:
             if row.recipe.calibrated and ranges is None:
                 ranges = calibrate(float_model)
+            samples = draw(float_model) if row.recipe.rounded_by_samples else None
             given = (float_model, row.name, row.recipe, target, card)
-            coverage = derive(*given, ranges=ranges, require_full=require_full)
+            coverage = derive(*given, ranges=ranges, samples=samples, require_full=require_full)
         made[row.name] = time.perf_counter() - started, coverage
     return made, ranges
 

@@ -19,9 +19,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "weights": ("float32", "float16", "int8", "int4"),
     "activations": ("float32", "dynamic", "int8", "int16"),
     "granularity": ("channel", "tensor", "block-32", "block-64", "block-128", "block-256"),
-    "algorithm": ("min-max", "octav", "mse", "gptq"),
+    "algorithm": ("min-max", "octav", "mse", "gptq", "hessian"),
 }
 _FLOATS = ("float32", "float16")
+BY_SAMPLES = ("hessian",)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Rule:
             "dynamic" rounds them to 8 bits as they come; "int8" and "int16" by ranges that were
             measured before.
         granularity: which weights share a scale: those of an output channel, all, or a block.
-        algorithm: how scales and integers are chosen.
+        algorithm: how scales and integers are chosen: each weight by itself ("min-max"; "octav"
+            and "mse", which cut the largest), or all of a layer together so that what it gives
+            stays ("gptq" of the quantizer; "hessian", see convert/hessian_rounding.py).
         layer: regular expression, searched in the name of the op's first output.
         op: the op as TFLite names it, such as CONV_2D; "*" for all.
         reason: where it keeps something in float: why, in plain words.
@@ -65,6 +68,15 @@ class Rule:
                 f"a rule cannot have {self.activations} activations and {self.weights} weights: "
                 "an op that computes in integers has integer weights"
             )
+        if self.algorithm in BY_SAMPLES and (
+            self.weights in _FLOATS
+            or self.activations in ("int8", "int16")
+            or self.granularity != "channel"
+        ):
+            raise UsageError(
+                f"algorithm {self.algorithm} is for int8 or int4 weights with a scale per channel "
+                "and activations that are dynamic or float32; choose another, such as min-max"
+            )
         try:
             re.compile(f"(?:{self.layer})")  # as a part, which is how the quantizer searches it
         except re.error as error:
@@ -89,10 +101,18 @@ class Recipe:
     Attributes:
         rules: without any that matches, an op stays as it is.
         integer_io: inputs and outputs are integers too, for NPUs that know nothing else.
+        bias_correction: the biases of layers with "hessian" weights make up for what rounding did
+            to the means.
     """
 
     rules: tuple[Rule, ...]
     integer_io: bool = False
+    bias_correction: bool = False
+
+    @property
+    def rounded_by_samples(self) -> bool:
+        """Whether it needs samples to choose the integers by."""
+        return any(rule.algorithm in BY_SAMPLES for rule in self.rules)
 
     @property
     def calibrated(self) -> bool:
@@ -111,7 +131,12 @@ class Recipe:
             {name: value for name, value in asdict(rule).items() if value != defaults[name]}
             for rule in self.rules
         ]
-        return {"schema_version": SCHEMA_VERSION, "rules": rules, "integer_io": self.integer_io}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "rules": rules,
+            "integer_io": self.integer_io,
+            **({"bias_correction": True} if self.bias_correction else {}),
+        }
 
     @classmethod
     def from_json(cls, values: Any, origin: str = "the recipe") -> "Recipe":
@@ -127,7 +152,7 @@ class Recipe:
                 f"{origin}: its schema_version is {values.get('schema_version')!r}, and "
                 f"{SCHEMA_VERSION} is what is known here; update chunkport, or write it anew"
             )
-        _only_known(values, ("schema_version", "rules", "integer_io"), origin)
+        _only_known(values, ("schema_version", "rules", "integer_io", "bias_correction"), origin)
         rules = []
         for index, rule in enumerate(values["rules"]):
             place = f"{origin}: rule {index}"
@@ -140,7 +165,11 @@ class Recipe:
                 rules.append(Rule(**rule))
             except UsageError as error:
                 raise UsageError(f"{place}: {error}") from error
-        return cls(tuple(rules), integer_io=bool(values.get("integer_io", False)))
+        return cls(
+            tuple(rules),
+            integer_io=bool(values.get("integer_io", False)),
+            bias_correction=bool(values.get("bias_correction", False)),
+        )
 
 
 def read_recipe(path: Path) -> Recipe:

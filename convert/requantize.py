@@ -11,7 +11,7 @@ from typing import Any
 from chunkport.errors import BadInputError, UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
 from convert.calibration import find_ranges
-from convert.calibration_samples import CalibrationChoice
+from convert.calibration_samples import CalibrationChoice, Samples
 from convert.card import Card, read_card, tool_versions
 from convert.coverage import Coverage
 from convert.derivation import derive, refuse_float_alone, refuse_idle_calibration
@@ -22,6 +22,7 @@ from convert.precision import Precision, find_precision
 from convert.ranges import Ranges, write_ranges
 from convert.recipe import Recipe
 from convert.tflite import read_flatbuffer
+from convert.weight_rounding import samples_to_round_by
 from wrappers.spec import BuildOptions
 
 _FLOAT32 = "fp32"
@@ -87,8 +88,9 @@ def quantize_file(
         on_step(f"making {', '.join(row.name for row in rows)}")
         places = {row: Path(scratch) / target.name for row, target in targets.items()}
         calibrate = partial(find_ranges, choice=choice, model=model)
+        draw = partial(samples_to_round_by, choice=choice, model=model)
         call: Callable[..., Any] = partial(
-            _derive_all, calibrate=calibrate, require_full=require_full
+            _derive_all, calibrate=calibrate, draw=draw, require_full=require_full
         )
         given = (source, places, card)
         made, ranges = (
@@ -132,6 +134,7 @@ def _derive_all(
     card: Card | None,
     *,
     calibrate: Callable[[Path], Ranges],
+    draw: Callable[[Path], Samples],
     require_full: bool,
 ) -> tuple[dict[str, tuple[float, Coverage]], Ranges | None]:
     """Make each precision in its place; by name, the seconds and the ops of each."""
@@ -145,7 +148,8 @@ def _derive_all(
         )
         if row.recipe.calibrated and ranges is None:
             ranges = calibrate(source)
+        samples = draw(source) if row.recipe.rounded_by_samples else None
         given = (source, row.name, row.recipe, place, own)
-        coverage = derive(*given, ranges=ranges, require_full=require_full)
+        coverage = derive(*given, ranges=ranges, samples=samples, require_full=require_full)
         made[row.name] = time.perf_counter() - started, coverage
     return made, ranges
