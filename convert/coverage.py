@@ -93,7 +93,8 @@ def refuse_leftovers(coverage: Coverage, name: str) -> None:
     for item in coverage.missed:
         alike.setdefault((item.reason, item.remedy), []).append(item.op)
     told = "; ".join(
-        f"{named(ops)}: {reason} ({remedy})" for (reason, remedy), ops in alike.items()
+        f"{named(ops)}: {reason}{remedy and f' ({remedy})'}"
+        for (reason, remedy), ops in alike.items()
     )
     raise ConversionError(
         f"{name} leaves {len(coverage.missed)} of {coverage.computing} computing ops in float, so "

@@ -89,7 +89,7 @@ def _because_of(op: OpWidths, index: int | None, rule: Rule) -> Leftover:
     """What the rule that counts has to do with it."""
     if rule.weights == "float32":
         reason = f"kept in float: {rule.reason}" if rule.reason else f"float32 by rule {index}"
-        return Leftover(op, reason, "leave out that rule to try it")
+        return Leftover(op, reason, "a recipe without that rule tries it")
     if rule.activations in ("int8", "int16") and op.kind not in WEIGHT_AT:
         return Leftover(op, "it lies between ops in float, where integers would only lose digits")
     if not op.weights:

@@ -6,18 +6,8 @@ The quantizer skips in silence what it has no recipe for; this is where that sho
 from dataclasses import dataclass
 from typing import Any
 
+from convert.op_widths import WEIGHT_AT
 from convert.tflite import op_kind
-
-# Where the ops that carry weights have them among their inputs.
-_WEIGHT_AT = {
-    "FULLY_CONNECTED": 1,
-    "CONV_2D": 1,
-    "DEPTHWISE_CONV_2D": 1,
-    "TRANSPOSE_CONV": 1,
-    "CONV_3D": 1,
-    "BATCH_MATMUL": 1,
-    "EMBEDDING_LOOKUP": 1,
-}
 
 
 @dataclass(frozen=True)
@@ -45,9 +35,9 @@ def weight_dtypes(model: Any) -> list[OpWeight]:
         }
         for op in subgraph.operators:
             kind = op_kind(model, op)
-            if kind not in _WEIGHT_AT:
+            if kind not in WEIGHT_AT:
                 continue
-            index = op.inputs[_WEIGHT_AT[kind]]
+            index = op.inputs[WEIGHT_AT[kind]]
             tensor = subgraph.tensors[widened.get(index, index)]
             data = model.buffers[tensor.buffer].data
             if data is not None and len(data):
