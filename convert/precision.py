@@ -120,7 +120,7 @@ PRECISIONS = (
         suffix="int16x8",
         recipe=Recipe((Rule("int8", "int16"), *_NORMS_IN_FLOAT, _EXACT_RESIZE)),
         needs="samples to calibrate on",
-        purpose="NPUs, where 8 bits are too few for activations; very slow on CPUs",
+        purpose="NPUs, where 8 bits are too few; XNNPACK has no such kernels: very slow on CPUs",
         weight_bytes=1,
         held_to="int8-dynamic",
     ),
