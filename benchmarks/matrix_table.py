@@ -36,10 +36,10 @@ def as_markdown(cells: Sequence[Cell]) -> list[str]:
 def cell_text(cell: Cell, reasons: list[str]) -> str:
     """What a reader sees of a cell; a reason goes to the end of the list, its number here."""
     parts = []
-    if cell.size_vs_fp32 is not None:
+    if cell.size_vs_fp32 is not None and cell.precision != "fp32":
         parts.append(f"{cell.size_vs_fp32:.1%}")
-    if cell.speed_vs_pytorch is not None:
-        parts.append(f"{cell.speed_vs_pytorch:.2g}x")
+    if cell.speed_vs_fp32 is not None and cell.precision != "fp32":
+        parts.append(f"{cell.speed_vs_fp32:.2g}x")
     if cell.figure is not None and cell.value is not None:
         parts.append(_FIGURES[cell.figure].format(cell.value))
     if cell.in_integers:

@@ -20,7 +20,7 @@ from convert.float_model import Variant
 from convert.isolation import run_isolated
 from convert.pipeline import convert_checkpoint
 from convert.precision import Precision, recipe_of
-from convert.recipe import Recipe
+from convert.recipe import Recipe, Rule
 from scripts._cli import run
 from scripts._options import CHECKPOINT, chunkport_command
 from scripts._output import Column, Output
@@ -34,16 +34,21 @@ _INT8, _INT4, _STATIC = "int8-dynamic", "int4-dynamic", "int8-static"
 _ALL = ("fp32", _INT8, _INT4, _STATIC)
 
 
-def _by(algorithm: str) -> Recipe:
-    """Integers of four bits, chosen by it."""
-    rules = recipe_of(_INT4).rules
-    return Recipe(
-        tuple(
-            replace(rule, algorithm=algorithm) if rule.weights == "int4" else rule for rule in rules
-        )
+_BY_CLIPPING = Recipe(
+    tuple(
+        replace(rule, algorithm="octav") if rule.weights == "int4" else rule
+        for rule in recipe_of(_INT4).rules
     )
-
-
+)
+# Of the last block alone: it takes a minute for a whole network.
+_BY_SAMPLES = Recipe(
+    (
+        Rule("int8"),
+        Rule("int4", algorithm="hessian", layer="Block_9.*pwconv", op="FULLY_CONNECTED"),
+        Rule("float32", "float32", op="DEPTHWISE_CONV_2D", reason="no kernel"),
+    ),
+    bias_correction=True,
+)
 _COLUMNS = (
     Column("defect", "defect"),
     Column("model", "model"),
@@ -127,17 +132,24 @@ DEFECTS = (
         damage=files.shift_the_output,
         precisions=(_STATIC,),
     ),
+    Defect(
+        "one layer's weights of an epoch before, in int4 by hessian",
+        DETECTOR,
+        "weights",
+        "DETECTOR_STALE_LAYER",
+        precisions=("mixed",),
+        recipe=_BY_SAMPLES,
+    ),
     *(
         Defect(
-            f"{name}, in int4 by {algorithm}",
+            f"{name}, in int4 by octav",
             DETECTOR,
             "weights",
             spec,
             damage=damage,
             precisions=("mixed",),
-            recipe=_by(algorithm),
+            recipe=_BY_CLIPPING,
         )
-        for algorithm in ("octav",)
         for name, spec, damage in (
             ("one layer's weights of an epoch before", "DETECTOR_STALE_LAYER", None),
             ("one channel's scale off by 2", None, files.double_one_scale),

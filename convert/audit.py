@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from chunkport.errors import ConversionError
 from convert.stored_constants import StoredConstant, stored_constants
 from convert.tflite import read_flatbuffer
-from convert.weight_fit import fits, points_alike
-from convert.weight_origins import NEAREST, Rounding
+from convert.weight_fit import fits, is_shifted, points_alike
+from convert.weight_origins import NEAREST, Rounding, weight_beside
 
 if TYPE_CHECKING:
     from torch import nn
@@ -118,7 +118,7 @@ def find_weights(
     absent = [
         name
         for name, values in weights.items()
-        if not any(_found(values, stored, are) for are in _ways(values, rounding))
+        if not any(_found(values, stored, are) for are in _ways(name, weights, rounding))
     ]
     present = [values for name, values in weights.items() if name not in absent]
     return WeightSearch(
@@ -142,13 +142,16 @@ def _normalisations(module: "nn.Module") -> set[str]:
     return {name for name, child in module.named_modules() if isinstance(child, kinds)}
 
 
-def _ways(values: NDArray[Any], rounding: Rounding) -> Iterator[_Are]:
+def _ways(name: str, weights: Mapping[str, NDArray[Any]], rounding: Rounding) -> Iterator[_Are]:
     """How the weight may be stored, the strictest first."""
     yield _same
     if rounding.clips:
         yield partial(_same, clipped=True)
-    if rounding.may_move(values):
+    if rounding.may_move(weights[name]):
         yield _fits
+        weight = weights.get(weight_beside(name))
+        if rounding.shifts_biases and weight is not None:
+            yield lambda values, stored: is_shifted(values, weight, stored)
 
 
 def _found(

@@ -70,8 +70,8 @@ def quantize_file(
         ConversionError: the quantizer failed, or left something in float where nothing may be.
     """
     card = read_card(source)
-    built_for = BuildOptions.from_json(card.options).target if card else None
-    rows = chosen_rows(precisions, recipe, integer_io=integer_io, target=built_for)
+    built = BuildOptions.from_json(card.options) if card else BuildOptions()
+    rows = chosen_rows(precisions, recipe, integer_io=integer_io, target=built.target)
     if any(row.recipe is None for row in rows):
         raise UsageError(f"{source}: is the float32 file itself; leave out --precision {_FLOAT32}")
     if require_full:

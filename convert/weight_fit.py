@@ -1,4 +1,4 @@
-"""Whether integers that were not rounded to the nearest still stand for a weight.
+"""Whether integers that were not rounded to the nearest still stand for a weight, and a bias too.
 
 GPTQ moves weights against each other, so that what the layer gives changes least. What stays is
 that each group of values with a scale of its own is about the weight: neither larger nor smaller,
@@ -16,8 +16,14 @@ from convert.stored_constants import StoredConstant
 # Times the distance of the nearest integers, of a whole weight and of each group. GPTQ at four bits
 # goes to 2.0 and 5.6 on a trained detector whose layers see inputs that are much alike.
 _FURTHEST, _FURTHEST_OF_GROUP = 3.0, 8.0
+# Or of the length of the weight, and of each group: 8 bits are so fine that what makes up for the
+# losses of earlier layers is many steps; up to 0.035 on a trained generator.
+_ANYWAY, _ANYWAY_OF_GROUP = 0.1, 0.2
 # By how much a group may be larger or smaller than its weights rounded to the nearest; there 0.18.
 _GAIN = 0.25
+# Of a layer's weight, by Euclidean norm: how far its bias may be shifted. On trained networks in
+# int4 it is 0.01 at most, and another layer's bias is 0.034 away at least.
+_SHIFT = 0.02
 _ALIKE = 0.3  # the cosine of the angle between many values and what they became is far above
 
 
@@ -29,6 +35,12 @@ def points_alike(values: NDArray[Any], stored: StoredConstant) -> bool:
     there = stored.at(np.arange(values.size))
     lengths = float(np.linalg.norm(there) * np.linalg.norm(flat))
     return float(there @ flat) >= _ALIKE * lengths
+
+
+def is_shifted(bias: NDArray[Any], weight: NDArray[Any], stored: StoredConstant) -> bool:
+    """Whether what is stored is this bias, made up for what rounding its weight does to a mean."""
+    away = stored.at(np.arange(bias.size)) - bias.reshape(-1)
+    return float(np.linalg.norm(away)) <= _SHIFT * float(np.linalg.norm(weight.reshape(-1)))
 
 
 def fits(blocks: Iterable[NDArray[Any]], stored: StoredConstant) -> bool:
@@ -62,7 +74,8 @@ def fits(blocks: Iterable[NDArray[Any]], stored: StoredConstant) -> bool:
     away, nearest_away, product, nearest_product, energy, counts = sums
     # A scale's own rounding error on average, where the weights happen to lie on its steps.
     nearest_away += counts * np.square(stored.scales.scale.astype(np.float64)) / 12
-    near = away.sum() <= _FURTHEST**2 * nearest_away.sum()
-    each_near = away <= _FURTHEST_OF_GROUP**2 * nearest_away
+    room = np.maximum(_FURTHEST_OF_GROUP**2 * nearest_away, _ANYWAY_OF_GROUP**2 * energy)
+    near = away.sum() <= max(_FURTHEST**2 * nearest_away.sum(), _ANYWAY**2 * energy.sum())
+    each_near = away <= room
     as_large = np.abs(product - nearest_product) <= _GAIN * energy
     return bool(near and (each_near & as_large).all())

@@ -54,14 +54,14 @@ def rounding_of(card: Card) -> Rounding:
         return Rounding()
     recipe = Recipe.from_json(card.recipe, "the recipe in its card")
     clips = any(rule.algorithm in _CLIPPING for rule in recipe.rules)
-    return Rounding(clips, frozenset(card.rounded_from), _corrects_biases(recipe))
+    return Rounding(clips, frozenset(card.rounded_from), recipe.bias_correction)
 
 
 def with_origins(card: Card, recipe: Recipe, float_model: Path) -> Card:
     """The card of a file that the recipe made of that float32 file, with what it must tell."""
     known = (_NEAREST, *_CLIPPING)
     moves = any(rule.algorithm not in known for rule in recipe.rules)
-    if not moves and not _corrects_biases(recipe):
+    if not moves and not recipe.bias_correction:
         return card
     found = (
         identity(constant.values)
@@ -71,6 +71,12 @@ def with_origins(card: Card, recipe: Recipe, float_model: Path) -> Card:
     return replace(card, rounded_from=list(dict.fromkeys(found)))
 
 
+def weight_beside(bias: str) -> str:
+    """The name that the weight has of the layer whose bias this is; "" for what is no bias."""
+    module, _, leaf = bias.rpartition(".")
+    return f"{module}.weight" if leaf == "bias" else ""
+
+
 def identity(values: NDArray[Any]) -> str:
     """Of float32 values in any order of their axes: how many there are, and the sum of their bits.
 
@@ -78,7 +84,3 @@ def identity(values: NDArray[Any]) -> str:
     """
     total = np.ascontiguousarray(values).view(np.uint32).sum(dtype=np.uint64)
     return f"{values.size}:{int(total):x}"
-
-
-def _corrects_biases(recipe: Recipe) -> bool:
-    return bool(getattr(recipe, "bias_correction", False))

@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import secrets
 import sys
 import tempfile
 from collections import deque
@@ -222,17 +223,18 @@ def open_workers(
 
     Raises:
         MissingDependencyError: Ray is not installed.
-        UsageError: no cluster is at the address, or one that this Ray cannot talk to.
+        UsageError: no cluster is at the address, one that this Ray cannot talk to, or too small a
+            one.
     """
     if count == 1 and address is None:
         yield None
         return
     require_ray()
-    for name, value in _SETTINGS.items():
+    address = address or os.environ.get(ADDRESS_VARIABLE) or _HERE
+    for name, value in (_SETTINGS | (_locked() if address == _HERE else {})).items():
         os.environ.setdefault(name, value)
     import ray
 
-    address = address or os.environ.get(ADDRESS_VARIABLE) or _HERE
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(sys.stderr))
         on_note(f"starting {count} workers")
@@ -255,9 +257,22 @@ def open_workers(
                 raise
             raise UsageError(
                 f"{address}: no Ray cluster to work with ({str(error).splitlines()[0]}); name one "
-                f"that runs, or leave out --ray-address and {ADDRESS_VARIABLE}"
+                f"that runs and lets this process in (as RAY_AUTH_MODE says), or leave out "
+                f"--ray-address and {ADDRESS_VARIABLE}"
             ) from error
+        found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # so Ray has it
+        processors = int(found.get("CPU", 0))
+        if processors < count:
+            raise UsageError(
+                f"{address}: {count} workers need as many processors, and the cluster has "
+                f"{processors}; ask for fewer --workers"
+            )
         yield Workers(count, on_warning)
+
+
+def _locked() -> dict[str, str]:
+    """A token for this run alone: Ray listens on the network, and runs what anybody sends it."""
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def _short_folder() -> str | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STEPS = {
     "integrity": "every bit of the file is as it was written",
     "lineage": "its card names the checkpoint that it is compared with",
-    "weights": "every weight of the rewritten network is in the file, as its type rounds it",
+    "weights": "every weight of the rewritten network is in the file, as its recipe rounds it",
     "loads": "opens in the runtime",
     "signature": "inputs and outputs have the names and shapes of the contract",
     "runs": "computes without an error",

@@ -12,7 +12,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.full_scale
 @pytest.mark.skipif(sys.platform != "linux", reason="samples memory from /proc")
 def test_chunkyseal_is_converted_within_its_bounds(tmp_path: Path) -> None:
-    """Takes four minutes, 14 GB of disk and 1.1 GiB of memory."""
+    """Takes minutes and 15 GB of disk; of memory 1.2 GiB to make files and more to compare."""
 
     def run(*arguments: str) -> None:
         subprocess.run([sys.executable, *arguments], cwd=_ROOT, check=True)

@@ -35,7 +35,7 @@ def test_a_cell_tells_size_speed_figure_ops_and_verdict() -> None:
         computing=16,
         in_integers=14,
     )
-    assert cell_text(cell, []) == "30.0%, 4x, 33.3 dB, 14/16, **fails**"
+    assert cell_text(cell, []) == "30.0%, 1.5x, 33.3 dB, 14/16, **fails**"
 
 
 def test_reasons_are_numbered_once_each_below_the_table() -> None:

@@ -9,20 +9,32 @@ from hypothesis import strategies as st
 
 from chunkport.errors import UsageError
 from convert.precision import PRECISIONS
-from convert.recipe import CHOICES, Recipe, Rule
+from convert.recipe import BY_SAMPLES, CHOICES, Recipe, Rule
 
 RULES = st.builds(
     Rule,
     weights=st.sampled_from(["int8", "int4"]),
     activations=st.sampled_from(CHOICES["activations"]),
     granularity=st.sampled_from(CHOICES["granularity"]),
-    algorithm=st.sampled_from(CHOICES["algorithm"]),
+    algorithm=st.sampled_from(sorted({*CHOICES["algorithm"]} - {*BY_SAMPLES})),
     layer=st.sampled_from([".*", "up1", "stage.[0-3]"]),
     op=st.sampled_from(["*", "CONV_2D"]),
+) | st.builds(
+    Rule,
+    weights=st.sampled_from(["int8", "int4"]),
+    activations=st.sampled_from(["dynamic", "float32"]),
+    algorithm=st.sampled_from(BY_SAMPLES),
 )
 
 
-@given(st.builds(Recipe, st.lists(RULES).map(tuple), integer_io=st.booleans()))
+@given(
+    st.builds(
+        Recipe,
+        st.lists(RULES).map(tuple),
+        integer_io=st.booleans(),
+        bias_correction=st.booleans(),
+    )
+)
 def test_a_recipe_survives_json(recipe: Recipe) -> None:
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
@@ -31,6 +43,16 @@ def test_every_precision_s_recipe_survives_json() -> None:
     for row in PRECISIONS:
         if row.recipe:
             assert Recipe.from_json(row.recipe.to_json()) == row.recipe
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{"weights": "float16"}, {"activations": "int8"}, {"granularity": "block-32"}],
+    ids=["fractions", "measured activations", "blocks"],
+)
+def test_choosing_by_samples_is_for_channels_of_integers_alone(others: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="is for int8 or int4 weights with a scale per channel"):
+        Rule(**{"weights": "int4", "algorithm": "hessian", **others})
 
 
 def test_only_what_looks_at_activations_is_calibrated() -> None:

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from convert.int4 import pack_int4
 from convert.stored_constants import StoredConstant
 from convert.stored_scales import Scales
-from convert.weight_fit import fits, points_alike
+from convert.weight_fit import fits, is_shifted, points_alike
 
 _RNG = np.random.default_rng(0)
 WEIGHT = _RNG.standard_normal((16, 64)).astype(np.float32)
+BIAS = np.random.default_rng(1).standard_normal(64).astype(np.float32)
 OTHER = _RNG.standard_normal((16, 64)).astype(np.float32)
 
 
@@ -47,3 +48,15 @@ def test_another_weight_and_another_order_are_not_taken_for_it() -> None:
 
 def test_fractions_never_fit() -> None:
     assert not found(StoredConstant(WEIGHT.reshape(-1), WEIGHT.size, 32))
+
+
+def test_a_bias_may_be_shifted_by_little_of_its_layers_weight() -> None:
+    bias = _RNG.standard_normal(16).astype(np.float32)
+
+    def stored(values: NDArray[np.float32]) -> StoredConstant:
+        return StoredConstant(values, values.size, 32)
+
+    shift = np.full(16, 0.01 * np.linalg.norm(WEIGHT) / 4, np.float32)
+    assert is_shifted(bias, WEIGHT, stored(bias + shift))
+    assert not is_shifted(bias, WEIGHT, stored(bias + 3 * shift))
+    assert not is_shifted(bias, WEIGHT, stored(bias[::-1].copy()))

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from chunkport.errors import UsageError
+from convert.audit import find_weights
 from convert.calibration_samples import CalibrationChoice
 from convert.card import Card, read_card
 from convert.derivation import derive
 from convert.recipe import Recipe, Rule
 from convert.tflite import op_kind, read_flatbuffer
+from convert.weight_origins import rounding_of
 from convert.weight_rounding import samples_to_round_by
 from verify.runtimes.litert import LiteRtSession
+from wrappers.gan_generator import SPEC
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +26,7 @@ CHOSEN = replace(
     rules=tuple(replace(rule, algorithm="hessian") for rule in NEAREST.rules),
     bias_correction=True,
 )
-_SAMPLES = CalibrationChoice(samples=160, seed=7)
+_SAMPLES = CalibrationChoice(samples=128, seed=7)
 
 
 def _made(float_model: Path, recipe: Recipe, target: Path) -> Path:
@@ -65,7 +68,7 @@ def test_chosen_integers_lose_less_and_the_card_tells_by_what(
         "bias_correction": True,
         "source": "drawn",
         "folder": None,
-        "count": 160,
+        "count": 128,
         "seed": 7,
     }
     widths = [
@@ -92,6 +95,25 @@ def test_biases_stay_where_their_correction_is_not_asked_for(
     moved = _made(float_model, CHOSEN, tmp_path / "moved.tflite")
     assert _biases(kept) == _biases(float_model)
     assert _biases(moved) != _biases(float_model)
+
+
+def test_every_weight_is_found_again_and_none_of_another_checkpoint(
+    generator_tflites: dict[str, Path],
+    generator_checkpoint: Path,
+    other_checkpoint: Path,
+    tmp_path: Path,
+) -> None:
+    path = _made(generator_tflites["fp32"], CHOSEN, tmp_path / "chosen.tflite")
+    card = read_card(path)
+    assert card is not None
+    ours, others = (
+        find_weights(
+            SPEC.build_wrapper(SPEC.open_network(checkpoint)), path, rounding=rounding_of(card)
+        )
+        for checkpoint in (generator_checkpoint, other_checkpoint)
+    )
+    assert ours.lost == ()
+    assert others.found == 0
 
 
 def test_without_samples_it_is_refused(generator_tflites: dict[str, Path], tmp_path: Path) -> None:

@@ -197,3 +197,15 @@ def test_a_tensorflow_that_cannot_be_imported_lacks_something(
     said = find_runtime("tensorflow").missing()
     assert said is not None
     assert "libcuda.so" in said
+
+
+@pytest.mark.integration
+def test_a_file_of_integers_throughout_is_none_for_javascript(
+    generator_integers: dict[str, Path], generator_checkpoint: Path
+) -> None:
+    chosen = tuple(find_runtime(name) for name in ("litert-builtin", "node"))
+    own, node = compare(generator_integers["int8-static"], generator_checkpoint, chosen)
+    assert own.agrees
+    assert node.agrees is None
+    assert node.reason is not None
+    assert "outputs are int8" in node.reason or "install" in node.reason

@@ -45,7 +45,7 @@ def test_nan_passes_no_limit(limit: Limit) -> None:
 def test_a_contract_is_plain_json_values() -> None:
     latent = TensorSpec("latent", (1, 4), "features", "N(0, 1)", "noise")
     assert Contract((latent,), ()).to_json() == {
-        "inputs": (
+        "inputs": [
             {
                 "name": "latent",
                 "shape": (1, 4),
@@ -54,8 +54,8 @@ def test_a_contract_is_plain_json_values() -> None:
                 "meaning": "noise",
                 "dtype": "float32",
             },
-        ),
-        "outputs": (),
+        ],
+        "outputs": [],
     }
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.weight_fit import fits
-from convert.weight_origins import NEAREST, Rounding
+from convert.weight_fit import fits, is_shifted
+from convert.weight_origins import NEAREST, Rounding, weight_beside
 from verify.layers.file_ops import Values
 from verify.layers.pairing import WeightPair, in_order
 from verify.layers.percentages import percent
@@ -60,7 +60,7 @@ def examine(
 ) -> WeightFinding:
     """Compare one constant with the weight, and where it is wrong, with the other weights."""
     actual, wanted = pair.stored.values, _wanted(pair)
-    wrong = _wrong(pair, wanted, rounding)
+    wrong = _wrong(pair, wanted, others, rounding)
     case = _Case(pair, actual, wanted, wrong, others)
     return WeightFinding(
         pair.wanted.name,
@@ -76,11 +76,20 @@ def _wanted(pair: WeightPair) -> Values:
     return in_order(pair.wanted.values.detach().numpy(), pair.order, pair.stored.shape)
 
 
-def _wrong(pair: WeightPair, wanted: Values, rounding: Rounding) -> int:
+def _wrong(
+    pair: WeightPair, wanted: Values, others: Sequence[WeightPair], rounding: Rounding
+) -> int:
     """How many values are further off than the rounding of this file explains."""
     stored = pair.stored.constant
     wrong = int(np.count_nonzero(stored.differing(wanted, clipped=rounding.clips)))
-    return 0 if wrong and rounding.may_move(wanted) and fits([wanted], stored) else wrong
+    if not wrong or not rounding.may_move(wanted):
+        return wrong
+    beside = weight_beside(pair.wanted.name) if rounding.shifts_biases else ""
+    weights = [other.wanted.values for other in others if other.wanted.name == beside]
+    moved = fits([wanted], stored) or any(
+        is_shifted(wanted, weight.detach().numpy(), stored) for weight in weights
+    )
+    return 0 if moved else wrong
 
 
 def _explanation(case: _Case) -> str:

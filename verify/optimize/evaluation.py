@@ -201,7 +201,7 @@ def _sha256_of(path: Path) -> str:
     return sha256_of(path)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # of the search, and of the samples that it never saw
 def _reference(setting: Setting) -> Reference:
     """The network's side, once in each process."""
     return compute_reference(

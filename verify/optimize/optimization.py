@@ -12,6 +12,7 @@ from convert.card import identify_checkpoint, read_card, tool_versions
 from convert.pipeline import convert_checkpoint
 from convert.recipe import Recipe
 from verify.latency import measure_latencies
+from verify.optimize.confirmation import confirm, steps_back
 from verify.optimize.evaluation import (
     Candidate,
     Result,
@@ -102,8 +103,7 @@ def optimize(
     able = [
         one
         for one in sorted(found.tried, key=lambda one: one.result.size_bytes)
-        if one.result.passed
-        and (budgets.size_bytes is None or one.result.size_bytes <= budgets.size_bytes)
+        if one.result.passed and _small_enough(one, budgets)
     ]
     latencies: dict[Recipe, float] = {}
     if goal == "latency" or budgets.latency_ms is not None:
@@ -114,17 +114,25 @@ def optimize(
             able.sort(key=lambda one: latencies[one.recipe])
     fresh = replace(setting, seed=setting.seed + 1)
     asked = SavedResults(folder, fresh, lambda some: spread(partial(evaluate, fresh), some))
-    confirmed: dict[Recipe, bool] = {}
-    for one in able:
-        within = latencies.get(one.recipe, 0.0) <= (budgets.latency_ms or float("inf"))
-        if within:
-            (result,) = asked.results([Candidate(one.recipe, judged=True)])
-            confirmed[one.recipe] = result.passed
-            on_candidate("confirmed" if result.passed else "not confirmed")
-            if result.passed:
-                break
-    points = points_of(found.tried, latencies, confirmed)
+    back = iter(()) if latencies else steps_back(found, saved)
+    confirmation = confirm(
+        [one for one in able if _in_time(latencies.get(one.recipe), budgets)],
+        *(asked, on_candidate),
+        (one for one in back if _small_enough(one, budgets)),
+    )
+    tried = (*found.tried, *confirmation.tried)
+    candidates = found.candidates + len(confirmation.tried)
+    found = replace(found, tried=tried, candidates=candidates, reused=saved.reused)
+    points = points_of(tried, latencies, confirmation.passed)
     return Optimization(found, points, winner(points, budgets, goal))
+
+
+def _small_enough(one: Tried, budgets: Budgets) -> bool:
+    return budgets.size_bytes is None or one.result.size_bytes <= budgets.size_bytes
+
+
+def _in_time(latency_ms: float | None, budgets: Budgets) -> bool:
+    return budgets.latency_ms is None or (latency_ms or 0) <= budgets.latency_ms
 
 
 def _latencies(setting: Setting, tried: Sequence[Tried]) -> dict[Recipe, float]:

@@ -10,6 +10,7 @@ from chunkport.files import replacing
 from verify.layers.percentages import percent
 from verify.report import Report
 from verify.report.bars import charts_of
+from verify.report.calibrated import calibrations_of
 from verify.report.figures import figure, megabytes, part, sense, shape, short, some_bytes
 from verify.report.measurements import tables_of
 from verify.risks.findings import grouped
@@ -51,6 +52,7 @@ def render(report: Report) -> str:
         report=report,
         sections=_sections(report),
         version=__version__,
+        calibrations=calibrations_of(report.files),
         charts=charts_of(report.benchmark),
         tables=tables_of(report.benchmark),
     )
@@ -69,6 +71,7 @@ def _sections(report: Report) -> list[tuple[str, str]]:
         "runtimes": ("Runtimes", True),
         "benchmark": ("Benchmark", True),
         "inside": ("Bytes and ops", True),
+        "calibration": ("Calibration", any(it.card and it.card.calibration for it in report.files)),
         "risks": ("Phone GPUs", True),
         "origin": ("Origin", True),
         "commands": ("Commands", True),

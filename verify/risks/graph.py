@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
 from convert.tensor_names import module_path
-from convert.tflite import dtype_of, op_kind, read_flatbuffer
+from convert.tflite import dtype_of, op_kind, read_flatbuffer, values_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,9 @@ def read_ops(path: Path) -> list[Op]:
 
 
 def _tensor(model: Any, index: int, tensor: Any) -> Tensor:
-    data = model.buffers[tensor.buffer].data
     dtype = dtype_of(tensor)
     shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
-    constant = None
-    if data is not None and len(data) and dtype is not None:
-        constant = np.asarray(data).view(dtype).reshape(shape)
+    constant = values_of(model, tensor)
     if tensor.shapeSignature is not None and constant is None:
         shape = tuple(int(size) for size in tensor.shapeSignature)
     return Tensor(index, tensor.name.decode(errors="replace"), shape, dtype, constant)
