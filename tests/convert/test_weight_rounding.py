@@ -113,7 +113,8 @@ def test_every_weight_is_found_again_and_none_of_another_checkpoint(
         for checkpoint in (generator_checkpoint, other_checkpoint)
     )
     assert ours.lost == ()
-    assert others.found == 0
+    # The tail has biases of zeros, which are the same in every checkpoint.
+    assert len(others.lost) == others.looked_for - 3
 
 
 def test_without_samples_it_is_refused(generator_tflites: dict[str, Path], tmp_path: Path) -> None:

@@ -56,6 +56,9 @@ class Chain:
     files: tuple[Step, ...]
 
 
+_ORIGIN = ("model", "variant", "contract", "checkpoint", "tools", "options")  # not the widths
+
+
 def trace(files: "Sequence[JudgedFile]", at_hand: dict[str, Any]) -> tuple[Chain, ...]:
     """A chain for each group of files of one origin, so that nothing stands on the page twice.
 
@@ -67,7 +70,7 @@ def trace(files: "Sequence[JudgedFile]", at_hand: dict[str, Any]) -> tuple[Chain
     for file in files:
         if file.card is None:
             continue
-        common = {**file.card.to_json(), "precision": None}
+        common = {name: getattr(file.card, name) for name in _ORIGIN}
         for known, members in groups:
             if known == common:
                 members.append(file)
