@@ -44,7 +44,7 @@ _BY_CLIPPING = Recipe(
 _BY_SAMPLES = Recipe(
     (
         Rule("int8"),
-        Rule("int4", algorithm="hessian", layer="Block_9.*pwconv", op="FULLY_CONNECTED"),
+        Rule("int4", algorithm="gptq", layer="Block_9.*pwconv", op="FULLY_CONNECTED"),
         Rule("float32", "float32", op="DEPTHWISE_CONV_2D", reason="no kernel"),
     ),
     bias_correction=True,
@@ -133,7 +133,7 @@ DEFECTS = (
         precisions=(_STATIC,),
     ),
     Defect(
-        "one layer's weights of an epoch before, in int4 by hessian",
+        "one layer's weights of an epoch before, in int4 by GPTQ",
         DETECTOR,
         "weights",
         "DETECTOR_STALE_LAYER",

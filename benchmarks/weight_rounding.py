@@ -1,8 +1,8 @@
 """What each way of choosing integers loses: python benchmarks/weight_rounding.py MODEL FP32.tflite.
 
-All convolutions and fully connected layers in int4, a file for each algorithm and for "hessian"
+All convolutions and fully connected layers in int4, a file for each algorithm and for "gptq"
 with and without corrected biases, beside int8; compared with the float32 file on other samples than
-those that the integers were chosen by. Exits 1 where "hessian" loses more than "min-max".
+those that the integers were chosen by. Exits 1 where "gptq" loses more than "min-max".
 """
 
 import tempfile
@@ -34,7 +34,7 @@ _COLUMNS = (
     Column("seconds", "seconds", number, right=True),
 )
 _PLAIN = ("min-max", "octav", "mse")
-_CORRECTED = "hessian, biases corrected"
+_CORRECTED = "gptq, biases corrected"
 
 
 @chunkport_command("weight-rounding")
@@ -76,8 +76,8 @@ def _recipes() -> Iterator[tuple[str, str, Recipe]]:
     whole = recipe_of("int4-dynamic")
     for algorithm in _PLAIN:
         yield "int4", algorithm, _with_algorithm(whole, algorithm)
-    chosen = _with_algorithm(whole, "hessian")
-    yield "int4", "hessian", chosen
+    chosen = _with_algorithm(whole, "gptq")
+    yield "int4", "gptq", chosen
     yield "int4", _CORRECTED, replace(chosen, bias_correction=True)
 
 

@@ -19,8 +19,7 @@ _ALGORITHMS = {
     "min-max": "MIN_MAX_UNIFORM_QUANT",
     "octav": "OCTAV",
     "mse": "MSE",
-    "gptq": "GPTQ",
-    "hessian": "MIN_MAX_UNIFORM_QUANT",  # to begin with: see convert/weight_rounding.py
+    "gptq": "MIN_MAX_UNIFORM_QUANT",  # to begin with: see convert/weight_rounding.py
 }
 # What the quantizer calls otherwise than TFLite does.
 _OP_NAMES = {"*": "ALL_SUPPORTED", "TRANSPOSE_CONV": "CONV_2D_TRANSPOSE", **STAND_INS}

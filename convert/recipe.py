@@ -19,10 +19,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "weights": ("float32", "float16", "int8", "int4"),
     "activations": ("float32", "dynamic", "int8", "int16"),
     "granularity": ("channel", "tensor", "block-32", "block-64", "block-128", "block-256"),
-    "algorithm": ("min-max", "octav", "mse", "gptq", "hessian"),
+    "algorithm": ("min-max", "octav", "mse", "gptq"),
 }
 _FLOATS = ("float32", "float16")
-BY_SAMPLES = ("hessian",)
+BY_SAMPLES = ("gptq",)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Rule:
         granularity: which weights share a scale: those of an output channel, all, or a block.
         algorithm: how scales and integers are chosen: each weight by itself ("min-max"; "octav"
             and "mse", which cut the largest), or all of a layer together so that what it gives
-            stays ("gptq" of the quantizer; "hessian", see convert/hessian_rounding.py).
+            stays ("gptq", see convert/hessian_rounding.py).
         layer: regular expression, searched in the name of the op's first output.
         op: the op as TFLite names it, such as CONV_2D; "*" for all.
         reason: where it keeps something in float: why, in plain words.
@@ -87,7 +87,7 @@ class Rule:
     @property
     def calibrated(self) -> bool:
         """Whether it needs samples that were run through the model before."""
-        return self.activations in ("int8", "int16") or self.algorithm == "gptq"
+        return self.activations in ("int8", "int16")
 
     def matches(self, op: str, scope: str) -> bool:
         """Whether it is for an op that TFLite calls so, with outputs of these names."""
@@ -101,7 +101,7 @@ class Recipe:
     Attributes:
         rules: without any that matches, an op stays as it is.
         integer_io: inputs and outputs are integers too, for NPUs that know nothing else.
-        bias_correction: the biases of layers with "hessian" weights make up for what rounding did
+        bias_correction: the biases of layers with "gptq" weights make up for what rounding did
             to the means.
     """
 

@@ -77,7 +77,7 @@ def record_rounding(recipe: Recipe, samples: Samples) -> dict[str, Any]:
 def round_weights(
     float_model: Path, recipe: Recipe, quantized: Path, samples: Sequence[Arrays]
 ) -> None:
-    """Replace what the quantizer put into `quantized` for each layer whose rule says "hessian".
+    """Replace what the quantizer put into `quantized` for each layer whose rule says "gptq".
 
     Args:
         float_model: the float32 .tflite that it was made from.

@@ -52,13 +52,13 @@ def test_every_precision_s_recipe_survives_json() -> None:
 )
 def test_choosing_by_samples_is_for_channels_of_integers_alone(others: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="is for int8 or int4 weights with a scale per channel"):
-        Rule(**{"weights": "int4", "algorithm": "hessian", **others})
+        Rule(**{"weights": "int4", "algorithm": "gptq", **others})
 
 
 def test_only_what_looks_at_activations_is_calibrated() -> None:
     calibrated = [row.name for row in PRECISIONS if row.recipe and row.recipe.calibrated]
     assert calibrated == ["int8-static", "int16x8"]
-    assert Recipe((Rule("int4", algorithm="gptq"),)).calibrated
+    assert Recipe((Rule("int4", algorithm="gptq"),)).rounded_by_samples
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 NEAREST = Recipe((Rule("int8"), Rule("int4", layer="fc;|up1")))
 CHOSEN = replace(
     NEAREST,
-    rules=tuple(replace(rule, algorithm="hessian") for rule in NEAREST.rules),
+    rules=tuple(replace(rule, algorithm="gptq") for rule in NEAREST.rules),
     bias_correction=True,
 )
 _SAMPLES = CalibrationChoice(samples=128, seed=7)
@@ -64,7 +64,7 @@ def test_chosen_integers_lose_less_and_the_card_tells_by_what(
     assert isinstance(cards[1], Card)
     assert cards[0].rounding == {}
     assert cards[1].rounding == {
-        "algorithms": ["hessian"],
+        "algorithms": ["gptq"],
         "bias_correction": True,
         "source": "drawn",
         "folder": None,
