@@ -17,7 +17,7 @@ import click
 
 from benchmarks.process_cost import CommandCost, run_measured
 from chunkport.errors import ConversionError
-from convert.op_weights import weight_dtypes
+from convert.quantization.op_weights import weight_dtypes
 from convert.tflite import read_flatbuffer
 from scripts._cli import run
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command

@@ -25,9 +25,9 @@ from torch import nn
 from chunkport.files import make_folder
 from convert.isolation import run_isolated
 from convert.pipeline import convert_checkpoint
-from convert.precision import PRECISIONS as TABLE
-from convert.precision import recipe_of
-from convert.recipe import Recipe
+from convert.quantization.precision import PRECISIONS as TABLE
+from convert.quantization.precision import recipe_of
+from convert.quantization.recipe import Recipe
 from networks.cards import load_card
 from networks.detector import build_detector
 from networks.gan import Generator

@@ -10,11 +10,11 @@ import numpy as np
 
 from benchmarks.matrix_models import MatrixModel
 from chunkport.errors import ChunkportError
-from convert.calibration_samples import CalibrationChoice
+from convert.calibration.samples import CalibrationChoice
 from convert.pipeline import ConvertedFile, convert_checkpoint
-from convert.precision import PRECISIONS
-from convert.recipe import Recipe
-from convert.requantize import quantize_file
+from convert.quantization.precision import PRECISIONS
+from convert.quantization.recipe import Recipe
+from convert.quantization.requantize import quantize_file
 from verify.benchmark.contenders import EAGER, Original, opened
 from verify.benchmark.timing import interleave
 from verify.judge import judge

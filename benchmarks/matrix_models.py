@@ -12,7 +12,7 @@ from typing import Literal
 
 from benchmarks.honest_conversions import honest_networks, save_network
 from benchmarks.made_weights import save_made
-from convert.recipe import Recipe
+from convert.quantization.recipe import Recipe
 from networks.cards import built_in_cards
 from wrappers.spec import BuildOptions
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.matrix_cells import Cell
 from chunkport.errors import UsageError
 from chunkport.files import replacing
-from convert.precision import PRECISIONS
+from convert.quantization.precision import PRECISIONS
 
 BEGIN = "<!-- made by: python -m benchmarks.precision_matrix --readme README.md -->"
 END = "<!-- end of the precisions -->"

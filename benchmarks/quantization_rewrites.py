@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from convert.calibration_samples import CalibrationChoice
+from convert.calibration.samples import CalibrationChoice
 from convert.pipeline import convert_checkpoint
-from convert.precision import recipe_of, with_integer_norms
+from convert.quantization.precision import recipe_of, with_integer_norms
 from scripts._cli import run
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
 from scripts._output import Column, Output, number

@@ -19,8 +19,8 @@ from chunkport.files import make_folder
 from convert.float_model import Variant
 from convert.isolation import run_isolated
 from convert.pipeline import convert_checkpoint
-from convert.precision import Precision, recipe_of
-from convert.recipe import Recipe, Rule
+from convert.quantization.precision import Precision, recipe_of
+from convert.quantization.recipe import Recipe, Rule
 from scripts._cli import run
 from scripts._options import CHECKPOINT, chunkport_command
 from scripts._output import Column, Output

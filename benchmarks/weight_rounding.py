@@ -13,12 +13,12 @@ from pathlib import Path
 
 import click
 
-from convert.calibration import samples_for
-from convert.calibration_samples import CalibrationChoice
-from convert.derivation import derive
-from convert.precision import recipe_of
-from convert.recipe import Recipe
-from convert.weight_rounding import samples_to_round_by
+from convert.calibration.measuring import samples_for
+from convert.calibration.samples import CalibrationChoice
+from convert.quantization.derivation import derive
+from convert.quantization.precision import recipe_of
+from convert.quantization.recipe import Recipe
+from convert.quantization.weight_rounding import samples_to_round_by
 from scripts._cli import run
 from scripts._options import chunkport_command
 from scripts._output import Column, Output, number

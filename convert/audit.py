@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import ConversionError
-from convert.stored_constants import StoredConstant, stored_constants
+from convert.stored.constants import StoredConstant, stored_constants
+from convert.stored.weight_fit import fits, is_shifted, points_alike
+from convert.stored.weight_origins import NEAREST, Rounding, weight_beside
 from convert.tflite import read_flatbuffer
-from convert.weight_fit import fits, is_shifted, points_alike
-from convert.weight_origins import NEAREST, Rounding, weight_beside
 
 if TYPE_CHECKING:
     from torch import nn

@@ -45,8 +45,8 @@ class Card:
         rounding: what its integers were chosen by, as `record_rounding` gives it; empty where each
             weight was rounded by itself.
         coverage: what came of it, as `Coverage.summary` gives it; empty for float32.
-        rounded_from: identities (convert/weight_origins.py) of the float32 constants that lay
-            before the quantizer, where the recipe does not round them to the nearest.
+        rounded_from: identities (convert/stored/weight_origins.py) of the float32 constants that
+            lay before the quantizer, where the recipe does not round them to the nearest.
     """
 
     model: str

@@ -12,20 +12,25 @@ from typing import Any
 from checkpoints import list_files
 from chunkport.errors import UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
-from convert.calibration import find_ranges
-from convert.calibration_samples import CalibrationChoice, Samples
+from convert.calibration.measuring import find_ranges
+from convert.calibration.ranges import Ranges, write_ranges
+from convert.calibration.samples import CalibrationChoice, Samples
 from convert.card import Card, identify_checkpoint, tool_versions, write_with_card
 from convert.constant_folding import fold_constants
-from convert.coverage import Coverage
-from convert.derivation import derive, refuse_float_alone, refuse_idle_calibration
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
 from convert.isolation import run_isolated
-from convert.precision import Precision, find_precision, wholly_integer, with_integer_norms
-from convert.ranges import Ranges, write_ranges
-from convert.recipe import Recipe
+from convert.quantization.coverage import Coverage
+from convert.quantization.derivation import derive, refuse_float_alone, refuse_idle_calibration
+from convert.quantization.precision import (
+    Precision,
+    find_precision,
+    wholly_integer,
+    with_integer_norms,
+)
+from convert.quantization.recipe import Recipe
+from convert.quantization.weight_rounding import samples_to_round_by
 from convert.tensor_names import shorten_names
 from convert.tflite import read_flatbuffer
-from convert.weight_rounding import samples_to_round_by
 from wrappers.registry import find_spec
 from wrappers.spec import BuildOptions, ModelSpec, Target
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
-from convert.int4 import unpack_int4
+from convert.stored.int4 import unpack_int4
 
 _IDENTIFIER = b"TFL3"
 _IDENTIFIER_AT = 4

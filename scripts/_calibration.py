@@ -13,8 +13,8 @@ from scripts._output import Output
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convert.calibration_samples import CalibrationChoice
-    from convert.ranges import Ranges
+    from convert.calibration.ranges import Ranges
+    from convert.calibration.samples import CalibrationChoice
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _NAMES = ("calibration_dir", "calibration_samples", "calibration_seed", "ranges", "save_ranges")
@@ -67,7 +67,7 @@ def chosen_calibration(
         raise UsageError("--calibration-seed is of drawn samples: not with --calibration-dir")
     if all(value is None for value in own.values()):
         return None, others
-    from convert.calibration_samples import SEED, CalibrationChoice
+    from convert.calibration.samples import SEED, CalibrationChoice
 
     return CalibrationChoice(folder, count, SEED if seed is None else seed, ranges, save), others
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from scripts._output import Column, Output
 
 if TYPE_CHECKING:
-    from convert.coverage import Coverage
-    from convert.leftovers import Leftover
+    from convert.quantization.coverage import Coverage
+    from convert.quantization.leftovers import Leftover
 
 _BY_REASON = (
     Column("precision", "precision"),
@@ -40,7 +40,7 @@ def show_leftovers(output: Output, files: "Sequence[tuple[str, Coverage | None]]
 
 
 def _by_reason(items: "Sequence[Leftover]") -> Iterator[dict[str, Any]]:
-    from convert.coverage import counted
+    from convert.quantization.coverage import counted
 
     for group in counted(items):
         ops = ", ".join(f"{count} {kind}" for kind, count in group["ops"].items())

@@ -5,7 +5,7 @@ import shlex
 import click
 
 from chunkport.errors import UsageError
-from convert.precision import precision_names
+from convert.quantization.precision import precision_names
 from wrappers.registry import model_names
 
 MODELS = ", ".join(model_names())

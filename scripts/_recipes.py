@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from convert.recipe import Recipe
+    from convert.quantization.recipe import Recipe
 
 recipe_option = click.option(
     "--recipe",
@@ -30,7 +30,7 @@ def chosen_recipe(recipe_file: Path | None) -> "Recipe | None":
     """
     if recipe_file is None:
         return None
-    from convert.recipe import read_recipe
+    from convert.quantization.recipe import read_recipe
 
     return read_recipe(recipe_file)
 

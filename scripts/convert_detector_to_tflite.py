@@ -13,7 +13,7 @@ from scripts._options import CHECKPOINT, FOLDER, chunkport_command
 from scripts._output import Output
 
 if TYPE_CHECKING:
-    from convert.precision import Precision
+    from convert.quantization.precision import Precision
     from wrappers.spec import ModelSpec
 
 

@@ -17,7 +17,7 @@ from scripts._recipes import chosen_recipe, recipe_option, require_full_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.calibration_samples import CalibrationChoice
+    from convert.calibration.samples import CalibrationChoice
     from convert.card import Card
     from verify.float_agreement import OutputDistance
     from wrappers.spec import Arrays
@@ -76,9 +76,9 @@ def command(
     The outputs are compared with those of FILE itself, on samples. A file of ours keeps its card,
     so that verify gives its verdict; of another nothing more can be told than that.
     """
-    from convert.calibration_samples import CalibrationChoice
+    from convert.calibration.samples import CalibrationChoice
     from convert.card import read_card
-    from convert.requantize import quantize_file
+    from convert.quantization.requantize import quantize_file
     from verify.float_agreement import compare_with_float
 
     card = read_card(file)
@@ -120,7 +120,7 @@ def _samples(
     output: Output, file: Path, model: str | None, choice: "CalibrationChoice"
 ) -> "list[Arrays]":
     """Those of the folder, or that the model's spec makes, or noise, with a warning."""
-    from convert.calibration import samples_for
+    from convert.calibration.measuring import samples_for
 
     samples = samples_for(file, choice, model)
     if samples.source == "noise":

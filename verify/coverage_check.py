@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from convert.coverage import in_words
-from convert.op_widths import op_widths
+from convert.quantization.coverage import in_words
+from convert.quantization.op_widths import op_widths
 from convert.tflite import read_flatbuffer
 from verify.subject import Subject
 from verify.verdict import Check

@@ -7,7 +7,7 @@ import numpy as np
 
 from chunkport.files import sha256_of
 from convert.audit import find_weights
-from convert.weight_origins import rounding_of
+from convert.stored.weight_origins import rounding_of
 from verify.coverage_check import check_coverage
 from verify.distribution import Workers
 from verify.limits import limits_for

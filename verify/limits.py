@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from chunkport.errors import UsageError
-from convert.precision import find_precision
+from convert.quantization.precision import find_precision
 from verify.metrics import METRICS
 from verify.trials import TrialChoices, find_trial
 from verify.verdict import Figure, Limits

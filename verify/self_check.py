@@ -13,8 +13,8 @@ from torch import nn
 
 from chunkport.errors import ConversionError
 from convert.float_model import export
-from convert.precision import recipe_of
-from convert.quantize import quantize
+from convert.quantization.precision import recipe_of
+from convert.quantization.quantize import quantize
 from verify.runtimes.litert import LiteRtSession
 
 # The greatest distance from PyTorch, of outputs around 1: rounding, and some room for other CPUs.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chunkport.errors import BadInputError, UsageError
 from convert.card import Card, examine
-from convert.precision import PRECISIONS, find_precision
+from convert.quantization.precision import PRECISIONS, find_precision
 from wrappers.registry import find_spec, model_names
 from wrappers.spec import BuildOptions
 

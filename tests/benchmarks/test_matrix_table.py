@@ -7,7 +7,7 @@ import pytest
 from benchmarks.matrix_cells import Cell
 from benchmarks.matrix_table import BEGIN, END, as_markdown, cell_text, replace_table, table_in
 from chunkport.errors import UsageError
-from convert.precision import PRECISIONS
+from convert.quantization.precision import PRECISIONS
 from wrappers.registry import model_names
 
 README = Path(__file__).parents[2] / "README.md"

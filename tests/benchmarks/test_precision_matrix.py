@@ -12,7 +12,7 @@ from benchmarks.matrix_cells import Effort, measure_model
 from benchmarks.matrix_models import MatrixModel
 from benchmarks.precision_matrix import read_cells
 from chunkport.errors import BadInputError
-from convert.precision import PRECISIONS
+from convert.quantization.precision import PRECISIONS
 from wrappers.registry import model_names
 
 ROOT = Path(__file__).parents[2]

@@ -7,11 +7,11 @@ import pytest
 
 from checkpoints import load_model_chunked
 from convert.audit import find_weights
-from convert.precision import recipe_of
-from convert.quantize import quantize
-from convert.recipe import Recipe, Rule
+from convert.quantization.precision import recipe_of
+from convert.quantization.quantize import quantize
+from convert.quantization.recipe import Recipe, Rule
+from convert.stored.weight_origins import NEAREST, Rounding
 from convert.tflite import is_packed, read_flatbuffer, write_flatbuffer
-from convert.weight_origins import NEAREST, Rounding
 from wrappers.gan_generator import GeneratorForTflite, load_network
 
 pytestmark = pytest.mark.integration

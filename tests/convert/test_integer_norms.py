@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from convert.pipeline import convert_checkpoint
-from convert.precision import recipe_of, with_integer_norms
+from convert.quantization.precision import recipe_of, with_integer_norms
 from verify.judge import judge
 from verify.reference import compute_reference
 from verify.subject import identify

@@ -10,7 +10,7 @@ import pytest
 
 from chunkport.errors import ConversionError, UsageError
 from convert.isolation import run_isolated
-from convert.precision import find_precision
+from convert.quantization.precision import find_precision
 
 
 def test_the_result_comes_from_another_process() -> None:

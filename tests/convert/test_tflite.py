@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
 from convert import tflite
-from convert.precision import recipe_of
-from convert.quantize import quantize
+from convert.quantization.precision import recipe_of
+from convert.quantization.quantize import quantize
 from convert.tflite import (
     Deferred,
     attach_metadata,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from chunkport.errors import UsageError
-from convert.calibration_samples import SEED, CalibrationChoice
-from convert.ranges import Ranges
+from convert.calibration.ranges import Ranges
+from convert.calibration.samples import SEED, CalibrationChoice
 from scripts._calibration import chosen_calibration, show_calibration
 from scripts._output import Output
 

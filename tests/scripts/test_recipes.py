@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from convert.card import read_card
-from convert.recipe import read_recipe
+from convert.quantization.recipe import read_recipe
 
 pytestmark = pytest.mark.integration
 

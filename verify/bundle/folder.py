@@ -16,7 +16,7 @@ from chunkport import __version__
 from chunkport.errors import BadInputError, UsageError
 from chunkport.files import make_folder, sync_folder
 from convert.card import Card
-from convert.precision import find_precision
+from convert.quantization.precision import find_precision
 from verify.bundle import goldens, litert_js, preprocessing, run_goldens
 from verify.bundle.pictures import GoldenPicture
 from verify.bundle.run_goldens import Row

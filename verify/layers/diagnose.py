@@ -19,7 +19,7 @@ from chunkport.errors import UsageError
 from convert.float_model import is_large
 from convert.lint import mend_modules, mend_tensors
 from convert.pipeline import convert_checkpoint
-from convert.weight_origins import NEAREST, rounding_of
+from convert.stored.weight_origins import NEAREST, rounding_of
 from verify.layers.chunks import files_of_tensors
 from verify.layers.comparison import side_by_side
 from verify.layers.conclusion import conclude

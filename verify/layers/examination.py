@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from chunkport.errors import BadInputError
+from convert.stored.weight_origins import NEAREST, Rounding
 from convert.tflite import read_flatbuffer
-from convert.weight_origins import NEAREST, Rounding
 from verify.layers.deviations import Run, measure
 from verify.layers.file_ops import FileOp, read_ops
 from verify.layers.pairing import Point, pair

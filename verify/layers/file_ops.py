@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkport.errors import BadInputError
-from convert.stored_constants import StoredConstant, stored_constant
+from convert.stored.constants import StoredConstant, stored_constant
 from convert.tflite import op_kind, write_flatbuffer
 
 Values = NDArray[np.float32]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.weight_fit import fits, is_shifted
-from convert.weight_origins import NEAREST, Rounding, weight_beside
+from convert.stored.weight_fit import fits, is_shifted
+from convert.stored.weight_origins import NEAREST, Rounding, weight_beside
 from verify.layers.file_ops import Values
 from verify.layers.pairing import WeightPair, in_order
 from verify.layers.percentages import percent

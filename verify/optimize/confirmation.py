@@ -7,7 +7,7 @@ again, the steps that led to them are gone back.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from convert.recipe import Recipe
+from convert.quantization.recipe import Recipe
 from verify.optimize.evaluation import Candidate
 from verify.optimize.layers import recipe_for
 from verify.optimize.path import cheapest_steps, expected_error

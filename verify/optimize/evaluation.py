@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from chunkport.errors import BadInputError, ConversionError
 from chunkport.files import sha256_of
 from convert.card import Card, read_card
-from convert.derivation import derive
-from convert.recipe import Recipe
+from convert.quantization.derivation import derive
+from convert.quantization.recipe import Recipe
 from verify.judge import judge
 from verify.metrics import relative_l2, stacked
 from verify.reference import Reference, compute_reference

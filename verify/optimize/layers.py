@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from convert.precision import recipe_of
-from convert.recipe import EVERYTHING, Recipe, Rule
+from convert.quantization.precision import recipe_of
+from convert.quantization.recipe import EVERYTHING, Recipe, Rule
 from convert.tflite import op_kind, read_flatbuffer
 
 FLOAT = Rule("float32", "float32")

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from chunkport.files import make_folder
 from convert.card import identify_checkpoint, read_card, tool_versions
 from convert.pipeline import convert_checkpoint
-from convert.recipe import Recipe
+from convert.quantization.recipe import Recipe
 from verify.latency import measure_latencies
 from verify.optimize.confirmation import confirm, steps_back
 from verify.optimize.evaluation import (

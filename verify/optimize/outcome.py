@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chunkport.errors import UsageError
-from convert.recipe import Recipe
+from convert.quantization.recipe import Recipe
 from verify.optimize.search import Tried
 
 Goal = Literal["size", "latency"]

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from convert.recipe import Rule
+from convert.quantization.recipe import Rule
 from verify.optimize.layers import Assignment
 from verify.optimize.sensitivity import Option, Sensitivity
 

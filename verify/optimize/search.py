@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from convert.precision import PRECISIONS
-from convert.recipe import Recipe
+from convert.quantization.precision import PRECISIONS
+from convert.quantization.recipe import Recipe
 from verify.optimize.evaluation import Candidate, Result
 from verify.optimize.layers import Assignment, Layer, recipe_for
 from verify.optimize.path import cheapest_steps, expected_error, smaller_neighbours

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from convert.recipe import Rule
+from convert.quantization.recipe import Rule
 from verify.optimize.evaluation import Result
 from verify.optimize.layers import Assignment, Layer, all_float
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chunkport.errors import BadInputError
-from convert.calibration_record import LayerRanges, layers_in
-from convert.ranges import TensorRange
+from convert.calibration.ranges import TensorRange
+from convert.calibration.record import LayerRanges, layers_in
 from convert.tensor_names import module_path
 from verify.report import JudgedFile
 

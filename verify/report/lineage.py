@@ -110,7 +110,7 @@ def _chain(files: "Sequence[JudgedFile]", at_hand: dict[str, Any]) -> Chain:
 
 def _tools(card: "Card | None", precision: str) -> str:
     """What made this precision from the float32 conversion; nothing for that itself."""
-    from convert.precision import find_precision
+    from convert.quantization.precision import find_precision
 
     if card is None or find_precision(precision).recipe is None:
         return ""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.coverage import in_words
-from convert.op_widths import OpWidths, op_widths
+from convert.quantization.coverage import in_words
+from convert.quantization.op_widths import OpWidths, op_widths
 from convert.tflite import read_flatbuffer
 from verify.weight_map import WeightMap
 

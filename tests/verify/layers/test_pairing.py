@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from convert.stored_constants import StoredConstant
+from convert.stored.constants import StoredConstant
 from verify.layers.file_ops import FileOp, StoredWeight
 from verify.layers.pairing import pair
 from verify.layers.wrapper_run import CallWeight, WeightedCall

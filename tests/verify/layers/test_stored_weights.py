@@ -8,8 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from convert.stored_constants import StoredConstant
-from convert.stored_scales import Scales
+from convert.stored.constants import StoredConstant
+from convert.stored.scales import Scales
 from verify.layers.file_ops import StoredWeight
 from verify.layers.pairing import WeightPair
 from verify.layers.stored_weights import WeightFinding, examine

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.recipe import Recipe, Rule
+from convert.quantization.recipe import Recipe, Rule
 from verify.optimize.confirmation import confirm
 from verify.optimize.evaluation import Candidate, Result, Setting
 from verify.optimize.search import Tried

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from convert.precision import recipe_of
-from convert.recipe import Recipe, Rule
+from convert.quantization.precision import recipe_of
+from convert.quantization.recipe import Recipe, Rule
 from verify.optimize.evaluation import Candidate, Result, Setting, evaluate, key_of
 from wrappers.spec import BuildOptions, at_least
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from convert.op_widths import op_widths
-from convert.recipe import Rule
+from convert.quantization.op_widths import op_widths
+from convert.quantization.recipe import Rule
 from convert.tflite import read_flatbuffer
 from verify.optimize.evaluation import make_file
 from verify.optimize.layers import (

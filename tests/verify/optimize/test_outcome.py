@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from chunkport.errors import UsageError
-from convert.recipe import Recipe, Rule
+from convert.quantization.recipe import Recipe, Rule
 from verify.optimize.evaluation import Result
 from verify.optimize.outcome import Budgets, Goal, nearest_miss, parse_size, points_of, winner
 from verify.optimize.search import Tried

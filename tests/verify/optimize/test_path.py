@@ -1,4 +1,4 @@
-from convert.recipe import Rule
+from convert.quantization.recipe import Rule
 from verify.optimize.layers import FLOAT
 from verify.optimize.path import cheapest_steps, expected_error, smaller_neighbours
 from verify.optimize.sensitivity import Option

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.recipe import Rule
+from convert.quantization.recipe import Rule
 from verify.optimize.evaluation import Candidate, Result, Setting
 from verify.optimize.layers import FLOAT, Layer
 from verify.optimize.search import FROM_SEARCH, Bounds, Found, Tried, search

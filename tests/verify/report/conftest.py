@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convert.card import Card
-from convert.op_widths import OpWidths
+from convert.quantization.op_widths import OpWidths
 from verify.benchmark.delegation import Delegation
 from verify.benchmark_document import BenchmarkDocument, BenchmarkRow
 from verify.layers.diagnosis import Diagnosis, Layer

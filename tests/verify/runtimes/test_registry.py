@@ -3,7 +3,7 @@
 import pytest
 
 from chunkport.errors import UsageError
-from convert.precision import PRECISIONS
+from convert.quantization.precision import PRECISIONS
 from verify.runtimes import LITERT, RUNTIMES, Runtime, find_runtime
 
 

@@ -1,0 +1,1 @@
+"""What the constants of a .tflite stand for, and which weights they were."""
