@@ -73,6 +73,11 @@ _BIT_ACCURACY, _PSNR = "bit_accuracy_none", "psnr_db"
     help="Mixtures tried side by side. The search takes its way by this number, and not by that "
     "of --workers; give as many.",
 )
+@click.option(
+    "--slow-kernels",
+    is_flag=True,
+    help="May choose int4 for convolutions too: smaller, and several times as slow as int8.",
+)
 @workers_options
 @build_options
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
@@ -96,6 +101,7 @@ def command(
     max_seconds: float | None,
     patience: int,
     at_once: int,
+    slow_kernels: bool,
     workers: int,
     ray_address: str | None,
     force: bool,
@@ -138,6 +144,7 @@ def command(
         with workers_for(output, workers, ray_address, advance) as hands:
             found = optimize(
                 *(setting, work, bounds, budgets, goal),
+                slow_kernels=slow_kernels,
                 spread=partial(map_in_order, workers=hands),
                 on_candidate=lambda note: advance(1, note=note),
             )

@@ -29,10 +29,12 @@ _BLOCKS = tuple(
 # By op, what LiteRT has a kernel for, or what it widens before the op.
 _FORMATS: Mapping[str, tuple[Rule, ...]] = {
     "FULLY_CONNECTED": (FLOAT, _HALF, _INT8, *_INT4, *_WHOLE, *_BLOCKS),
-    "CONV_2D": (FLOAT, _HALF, _INT8, *_INT4),
+    "CONV_2D": (FLOAT, _HALF, _INT8),
     "TRANSPOSE_CONV": (FLOAT, _HALF, _INT8),
     "DEPTHWISE_CONV_2D": (FLOAT, _HALF, _WIDENED),
 }
+# What no XNNPACK kernel computes: smaller, but several times as slow as int8.
+_SLOW: Mapping[str, tuple[Rule, ...]] = {"CONV_2D": _INT4}
 # Small and many: the rule that one of these had for itself would take more than it saves.
 _ALL_ALIKE = ("DEPTHWISE_CONV_2D",)
 _WEIGHT_AT = 1  # among the inputs of all of these
@@ -64,8 +66,12 @@ class Layer:
 Assignment: TypeAlias = tuple[Rule, ...]  # one of the formats of each layer, in their order
 
 
-def find_layers(float_model: Path) -> tuple[Layer, ...]:
+def find_layers(float_model: Path, *, slow_kernels: bool = False) -> tuple[Layer, ...]:
     """The layers in order of execution.
+
+    Args:
+        float_model: the float32 .tflite.
+        slow_kernels: formats that take several times as long as int8 may be chosen too.
 
     Raises:
         BadInputError: the file is no .tflite, or a damaged one.
@@ -85,7 +91,8 @@ def find_layers(float_model: Path) -> tuple[Layer, ...]:
             found[kind] = Layer(kind, kind, EVERYTHING, _FORMATS[kind])
         else:
             others = [other for op, other in named if op == kind and other != name]
-            found[name] = Layer(name, kind, _pattern(name, others), _formats(kind, shape))
+            formats = _formats(kind, shape, slow_kernels=slow_kernels)
+            found[name] = Layer(name, kind, _pattern(name, others), formats)
     return tuple(found.values())
 
 
@@ -142,11 +149,11 @@ def _weighted_ops(model: Any) -> Iterator[tuple[str, str, tuple[int, ...]]]:
                 yield kind, name, tuple(map(int, weights.shape))
 
 
-def _formats(kind: str, shape: tuple[int, ...]) -> tuple[Rule, ...]:
+def _formats(kind: str, shape: tuple[int, ...], *, slow_kernels: bool) -> tuple[Rule, ...]:
     """Those of the op, without blocks that do not divide a row of the weights."""
     return tuple(
         rule
-        for rule in _FORMATS[kind]
+        for rule in (*_FORMATS[kind], *(_SLOW.get(kind, ()) if slow_kernels else ()))
         if not (block := rule.granularity.partition("-")[2]) or shape[-1] % int(block) == 0
     )
 

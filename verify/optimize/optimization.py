@@ -87,19 +87,22 @@ def optimize(
     budgets: Budgets,
     goal: Goal,
     *,
+    slow_kernels: bool = False,
     spread: Spread = map,
     on_candidate: Callable[[str], None] = lambda _note: None,
 ) -> Optimization:
     """Search, then choose: the best that passes once more, on samples that the search never saw.
 
-    The results of candidates are kept in `work`, so that a search that was stopped goes on.
+    The results of candidates are kept in `work`, so that a search that was stopped goes on. With
+    `slow_kernels` it may choose formats that take several times as long as int8.
 
     Raises:
         BadInputError: the checkpoint or the float32 file is damaged.
     """
     folder = work / "results"
     saved = SavedResults(folder, setting, lambda some: spread(partial(evaluate, setting), some))
-    found = search(find_layers(setting.float_model), saved, bounds, on_candidate)
+    layers = find_layers(setting.float_model, slow_kernels=slow_kernels)
+    found = search(layers, saved, bounds, on_candidate)
     able = [
         one
         for one in sorted(found.tried, key=lambda one: one.result.size_bytes)

@@ -20,7 +20,7 @@ from verify.optimize.layers import (
 
 @pytest.fixture(scope="module")
 def layers(generator_tflites: dict[str, Path]) -> tuple[Layer, ...]:
-    return find_layers(generator_tflites["fp32"])
+    return find_layers(generator_tflites["fp32"], slow_kernels=True)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,17 @@ def test_a_pattern_finds_its_layer_alone(detector_layers: tuple[Layer, ...]) -> 
 def test_blocks_that_do_not_divide_a_row_are_no_choice(layers: tuple[Layer, ...]) -> None:
     first = layers[0]  # rows of 100
     assert {rule.granularity for rule in first.formats} == {"channel", "tensor"}
+
+
+def test_what_has_no_fast_kernel_is_chosen_only_where_asked_for(
+    layers: tuple[Layer, ...], generator_tflites: dict[str, Path]
+) -> None:
+    usual = find_layers(generator_tflites["fp32"])
+    widths = {layer.op: {rule.weights for rule in layer.formats} for layer in usual}
+    assert widths["CONV_2D"] == {"float32", "float16", "int8"}
+    assert "int4" in widths["FULLY_CONNECTED"]
+    convolutions = [layer for layer in layers if layer.op == "CONV_2D"]
+    assert all("int4" in {rule.weights for rule in layer.formats} for layer in convolutions)
 
 
 def test_small_kernels_are_chosen_together(detector_layers: tuple[Layer, ...]) -> None:
