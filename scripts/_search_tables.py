@@ -1,10 +1,12 @@
 """How `optimize` shows what it found: the layers' formats, and the candidates by size."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scripts._output import Column, Output, number
 
 if TYPE_CHECKING:
+    from convert.quantization.recipe import Rule
     from verify.optimize.optimization import Optimization
     from verify.optimize.outcome import Point
     from verify.optimize.search import Found
@@ -35,7 +37,7 @@ def show_layers_chosen(output: Output, found: "Optimization") -> None:
     rows = []
     for place, layer, options in _measured(found.found):
         rule = assignment[place] if assignment else None
-        taken = next((one for one in options if one.rule == rule), None)
+        taken = next((one for one in options if rule and _as_large(one.rule, rule)), None)
         rows.append(
             {
                 "name": layer.name,
@@ -43,7 +45,7 @@ def show_layers_chosen(output: Output, found: "Optimization") -> None:
                 "op": layer.op,
                 "chosen": format_name(rule) if rule else None,
                 "saved_bytes": taken.saved_bytes if taken else None,
-                "error": taken.error if taken else None,
+                "error": taken.error if taken and taken.rule == rule else None,
                 "formats": [
                     {
                         "format": format_name(one.rule),
@@ -84,6 +86,15 @@ def show_candidates(output: Output, found: "Optimization", float_bytes: int) -> 
         _CANDIDATES,
         rows,
     )
+
+
+def _as_large(measured: "Rule", chosen: "Rule") -> bool:
+    """Whether it is the format, or the same where samples chose the integers: as many bytes."""
+    from convert.quantization.recipe import BY_SAMPLES
+
+    if chosen.algorithm not in BY_SAMPLES:
+        return measured == chosen
+    return measured == replace(chosen, algorithm=measured.algorithm)
 
 
 def _measured(found: "Found") -> list[tuple[int, Any, Any]]:

@@ -78,6 +78,12 @@ _BIT_ACCURACY, _PSNR = "bit_accuracy_none", "psnr_db"
     is_flag=True,
     help="May choose int4 for convolutions too: smaller, and several times as slow as int8.",
 )
+@click.option(
+    "--gptq",
+    is_flag=True,
+    help="Also see how much further it goes where samples choose the integers of layers together. "
+    "Each such try takes up to a minute.",
+)
 @workers_options
 @build_options
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
@@ -102,6 +108,7 @@ def command(
     patience: int,
     at_once: int,
     slow_kernels: bool,
+    gptq: bool,
     workers: int,
     ray_address: str | None,
     force: bool,
@@ -145,6 +152,7 @@ def command(
             found = optimize(
                 *(setting, work, bounds, budgets, goal),
                 slow_kernels=slow_kernels,
+                gptq=gptq,
                 spread=partial(map_in_order, workers=hands),
                 on_candidate=lambda note: advance(1, note=note),
             )
@@ -262,7 +270,7 @@ def _ship(output: Output, found: "Optimization", setting: Any, targets: dict[str
     assert found.chosen is not None
     recipe = found.chosen.tried.recipe
     made = setting.float_model.with_name("chosen.tflite")
-    make_file(setting.float_model, recipe, made)
+    make_file(setting, recipe, made)
     made.replace(targets["file"])
     with replacing(targets["recipe"]) as temporary:
         temporary.write_text(json.dumps(recipe.to_json(), indent=1))

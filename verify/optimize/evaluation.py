@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from chunkport.errors import BadInputError, ConversionError
 from chunkport.files import sha256_of
+from convert.calibration.samples import CalibrationChoice
 from convert.card import Card, read_card
 from convert.quantization.derivation import derive
 from convert.quantization.recipe import Recipe
+from convert.quantization.weight_rounding import samples_to_round_by
 from verify.judge import judge
 from verify.metrics import relative_l2, stacked
 from verify.reference import Reference, compute_reference
@@ -125,7 +127,7 @@ def evaluate(setting: Setting, candidate: Candidate) -> Result:
     with tempfile.TemporaryDirectory(prefix="chunkport-") as folder:
         path = Path(folder) / "candidate.tflite"
         try:
-            make_file(setting.float_model, candidate.recipe, path)
+            make_file(setting, candidate.recipe, path)
             size_bytes = path.stat().st_size
             card_bytes = _card_bytes(path)
             error = _error(setting, path)
@@ -139,17 +141,21 @@ def evaluate(setting: Setting, candidate: Candidate) -> Result:
     )
 
 
-def make_file(float_model: Path, recipe: Recipe, target: Path) -> None:
-    """Write the file as `chunkport convert --recipe` writes it.
+def make_file(setting: Setting, recipe: Recipe, target: Path) -> None:
+    """Write the file as `chunkport convert --recipe` writes it, by the same samples if by any.
 
     Raises:
         BadInputError: the float32 file is damaged.
         ConversionError: the recipe cannot be done.
     """
+    float_model = setting.float_model
     card = replace(float_card(float_model), precision=PRECISION, recipe=recipe.to_json())
+    samples = None
+    if recipe.rounded_by_samples:
+        samples = samples_to_round_by(float_model, CalibrationChoice(), setting.model)
     said = io.StringIO()  # the quantizer tells its progress, and results go to stdout
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        derive(float_model, PRECISION, recipe, target, card)
+        derive(float_model, PRECISION, recipe, target, card, samples=samples)
 
 
 def judge_file(setting: Setting, path: Path) -> Verdict:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from convert.quantization.precision import recipe_of
-from convert.quantization.recipe import EVERYTHING, Recipe, Rule
+from convert.quantization.recipe import BY_SAMPLES, EVERYTHING, Recipe, Rule
 from convert.tflite import op_kind, read_flatbuffer
 
 FLOAT = Rule("float32", "float32")
@@ -35,6 +35,7 @@ _FORMATS: Mapping[str, tuple[Rule, ...]] = {
 }
 # What no XNNPACK kernel computes: smaller, but several times as slow as int8.
 _SLOW: Mapping[str, tuple[Rule, ...]] = {"CONV_2D": _INT4}
+_ROUNDED_BY_SAMPLES = ("FULLY_CONNECTED", "CONV_2D")
 # Small and many: the rule that one of these had for itself would take more than it saves.
 _ALL_ALIKE = ("DEPTHWISE_CONV_2D",)
 _WEIGHT_AT = 1  # among the inputs of all of these
@@ -118,7 +119,20 @@ def recipe_for(layers: Sequence[Layer], assignment: Assignment) -> Recipe:
         replace(rule, op=kind, layer="|".join(patterns))
         for (kind, rule), patterns in others.items()
     ]
-    return Recipe((*usual, *some, *_LEFT_EXACT))
+    by_samples = any(rule.algorithm in BY_SAMPLES for rule in assignment)
+    return Recipe((*usual, *some, *_LEFT_EXACT), bias_correction=by_samples)
+
+
+def rounded_by_samples(layers: Sequence[Layer], assignment: Assignment) -> Assignment:
+    """The same widths, with the integers of every layer that can have it chosen by samples."""
+    return tuple(
+        replace(rule, algorithm=BY_SAMPLES[0])
+        if layer.op in _ROUNDED_BY_SAMPLES
+        and rule.weights.startswith("int")
+        and rule.granularity == "channel"
+        else rule
+        for layer, rule in zip(layers, assignment, strict=True)
+    )
 
 
 def format_name(rule: Rule) -> str:

@@ -12,7 +12,7 @@ from convert.card import identify_checkpoint, read_card, tool_versions
 from convert.pipeline import convert_checkpoint
 from convert.quantization.recipe import Recipe
 from verify.latency import measure_latencies
-from verify.optimize.confirmation import confirm, steps_back
+from verify.optimize.confirmation import WayBack, confirm
 from verify.optimize.evaluation import (
     Candidate,
     Result,
@@ -88,13 +88,15 @@ def optimize(
     goal: Goal,
     *,
     slow_kernels: bool = False,
+    gptq: bool = False,
     spread: Spread = map,
     on_candidate: Callable[[str], None] = lambda _note: None,
 ) -> Optimization:
     """Search, then choose: the best that passes once more, on samples that the search never saw.
 
     The results of candidates are kept in `work`, so that a search that was stopped goes on. With
-    `slow_kernels` it may choose formats that take several times as long as int8.
+    `slow_kernels` it may choose formats that take several times as long as int8, with `gptq` it
+    tries what samples gain that choose the integers.
 
     Raises:
         BadInputError: the checkpoint or the float32 file is damaged.
@@ -102,7 +104,7 @@ def optimize(
     folder = work / "results"
     saved = SavedResults(folder, setting, lambda some: spread(partial(evaluate, setting), some))
     layers = find_layers(setting.float_model, slow_kernels=slow_kernels)
-    found = search(layers, saved, bounds, on_candidate)
+    found = search(layers, saved, bounds, on_candidate, gptq=gptq)
     able = [
         one
         for one in sorted(found.tried, key=lambda one: one.result.size_bytes)
@@ -117,11 +119,10 @@ def optimize(
             able.sort(key=lambda one: latencies[one.recipe])
     fresh = replace(setting, seed=setting.seed + 1)
     asked = SavedResults(folder, fresh, lambda some: spread(partial(evaluate, fresh), some))
-    back = iter(()) if latencies else steps_back(found, saved)
     confirmation = confirm(
         [one for one in able if _in_time(latencies.get(one.recipe), budgets)],
         *(asked, on_candidate),
-        (one for one in back if _small_enough(one, budgets)),
+        None if latencies else WayBack(found, saved, partial(_small_enough, budgets=budgets)),
     )
     tried = (*found.tried, *confirmation.tried)
     candidates = found.candidates + len(confirmation.tried)
@@ -144,7 +145,7 @@ def _latencies(setting: Setting, tried: Sequence[Tried]) -> dict[Recipe, float]:
         paths = {}
         for number, one in enumerate(tried):
             path = Path(folder) / f"{number}.tflite"
-            make_file(setting.float_model, one.recipe, path)
+            make_file(setting, one.recipe, path)
             paths[path] = one.recipe
         sample = first_input(setting)
         found = measure_latencies(dict.fromkeys(paths, sample), setting.threads, {})

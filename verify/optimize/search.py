@@ -9,7 +9,7 @@ from itertools import islice
 from convert.quantization.precision import PRECISIONS
 from convert.quantization.recipe import Recipe
 from verify.optimize.evaluation import Candidate, Result
-from verify.optimize.layers import Assignment, Layer, recipe_for
+from verify.optimize.layers import Assignment, Layer, recipe_for, rounded_by_samples
 from verify.optimize.path import cheapest_steps, expected_error, smaller_neighbours
 from verify.optimize.sensitivity import Sensitivity, measure_sensitivity
 from verify.optimize.store import SavedResults
@@ -45,7 +45,8 @@ class Tried:
     Attributes:
         name: of its precision, or `FROM_SEARCH`.
         assignment: the format of each layer; None for a precision of the table.
-        expected_error: the sum of what its layers cost alone, likewise.
+        expected_error: the sum of what its layers cost alone, likewise; None too where integers
+            are chosen by samples, which is too slow to be measured for each layer.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Found:
     Attributes:
         layers: whose formats were chosen.
         sensitivity: of each layer, its formats alone.
+        paths: assignments from large to small, along which it was seen how far they pass.
         tried: the candidates with their verdicts, in the order in which they were tried.
         candidates: how many were tried, those of layers alone among them.
         reused: how many of these an earlier run had tried.
@@ -70,6 +72,7 @@ class Found:
 
     layers: tuple[Layer, ...]
     sensitivity: Sensitivity
+    paths: tuple[Sequence[Assignment], ...]
     tried: tuple[Tried, ...]
     candidates: int
     reused: int
@@ -87,7 +90,9 @@ class _Search:
     layers: tuple[Layer, ...]
     saved: SavedResults
     bounds: Bounds
+    gptq: bool
     on_candidate: Callable[[str], None]
+    paths: list[Sequence[Assignment]] = field(default_factory=list)
     sensitivity: Sensitivity = ()
     tried: dict[Recipe, Tried] = field(default_factory=dict)
     candidates: int = 0
@@ -98,7 +103,13 @@ class _Search:
         try:
             self._judge([*_whole_precisions()])
             self.sensitivity = measure_sensitivity(self.layers, self._probe)
-            return self._improve(self._furthest(cheapest_steps(self.sensitivity)))
+            steps = cheapest_steps(self.sensitivity)
+            self.paths.append(steps)
+            furthest = self._furthest(steps)
+            if self.gptq:
+                self.paths.append([rounded_by_samples(self.layers, step) for step in steps])
+                self._furthest(self.paths[-1], furthest)
+            return self._improve(None if furthest < 0 else steps[furthest])
         except _BoundReachedError as bound:
             return str(bound)
 
@@ -118,7 +129,9 @@ class _Search:
         results = self._results([Candidate(recipe, judged=True) for recipe in fresh], "judged")
         told = dict(zip(recipes, assignments, strict=True))
         for recipe, result in zip(fresh, results, strict=True):
-            error = expected_error(self.sensitivity, told[recipe])
+            error = None
+            if not recipe.rounded_by_samples:
+                error = expected_error(self.sensitivity, told[recipe])
             self.tried[recipe] = Tried(FROM_SEARCH, recipe, result, told[recipe], error)
         return [self.tried[recipe].result for recipe in recipes]
 
@@ -146,9 +159,9 @@ class _Search:
             raise _BoundReachedError(f"--max-seconds {seconds:g} are over")
         return left
 
-    def _furthest(self, steps: Sequence[Assignment]) -> Assignment | None:
-        """The smallest of the steps that passes, where all before it pass; None where none does."""
-        passing, failing = -1, len(steps)
+    def _furthest(self, steps: Sequence[Assignment], passing: int = -1) -> int:
+        """The place of the last step that passes, where all before it do; `passing` if no more."""
+        failing = len(steps)
         while failing - passing > 1:
             gap = failing - passing
             cuts = min(self.bounds.at_once, gap - 1)
@@ -160,7 +173,7 @@ class _Search:
                 else:
                     failing = place
                     break
-        return steps[passing] if passing >= 0 else None
+        return passing
 
     def _improve(self, best: Assignment | None) -> str:
         """Try what is smaller close by, until nothing is left or nothing was gained for long."""
@@ -199,16 +212,20 @@ def search(
     saved: SavedResults,
     bounds: Bounds,
     on_candidate: Callable[[str], None] = lambda _note: None,
+    *,
+    gptq: bool = False,
 ) -> Found:
     """Try the precisions of the table, then mixtures; `on_candidate` hears of each as it is done.
+
+    With `gptq` it is tried how much further they go where samples choose the integers.
 
     Raises:
         BadInputError: the checkpoint or the float32 file is damaged.
     """
-    state = _Search(layers, saved, bounds, on_candidate)
+    state = _Search(layers, saved, bounds, gptq, on_candidate)
     stopped = state.run()
     return Found(
-        *(layers, state.sensitivity, tuple(state.tried.values())),
+        *(layers, state.sensitivity, tuple(state.paths), tuple(state.tried.values())),
         candidates=state.candidates,
         reused=saved.reused,
         stopped=stopped,

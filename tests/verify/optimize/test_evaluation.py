@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from convert.pipeline import convert_checkpoint
 from convert.quantization.precision import recipe_of
 from convert.quantization.recipe import Recipe, Rule
-from verify.optimize.evaluation import Candidate, Result, Setting, evaluate, key_of
+from verify.optimize.evaluation import (
+    Candidate,
+    Result,
+    Setting,
+    evaluate,
+    key_of,
+    make_file,
+)
+from verify.optimize.layers import find_layers, recipe_for, rounded_by_samples
 from wrappers.spec import BuildOptions, at_least
 
 INT8, INT4 = (Recipe((Rule(weights),)) for weights in ("int8", "int4"))
@@ -41,6 +50,24 @@ def test_a_judged_one_has_every_row_of_its_verdict(setting: Setting) -> None:
         row["name"] for row in result.checks
     }
     assert Result.from_json(json.loads(json.dumps(result.to_json()))) == result
+
+
+@pytest.mark.integration
+def test_integers_chosen_by_samples_are_those_that_convert_chooses(
+    setting: Setting, tmp_path: Path
+) -> None:
+    layers = find_layers(setting.float_model)
+    int8 = (Rule("int8"),) * len(layers)
+    first = rounded_by_samples(layers, int8)[:1]  # of all of them it takes minutes
+    recipe = recipe_for(layers, (*first, *int8[1:]))
+    assert recipe.rounded_by_samples
+    made = tmp_path / "made.tflite"
+    make_file(setting, recipe, made)
+    given = (setting.checkpoint, setting.model, [], tmp_path / "again")
+    (again,) = convert_checkpoint(*given, recipe=recipe, isolated=False).files
+    assert again.path.read_bytes() == made.read_bytes()
+    make_file(setting, recipe_for(layers, int8), made)
+    assert again.path.read_bytes() != made.read_bytes()
 
 
 def test_one_that_cannot_be_made_is_a_result_too(setting: Setting) -> None:

@@ -7,7 +7,7 @@ import pytest
 from convert.quantization.op_widths import op_widths
 from convert.quantization.recipe import Rule
 from convert.tflite import read_flatbuffer
-from verify.optimize.evaluation import make_file
+from verify.optimize.evaluation import Setting, make_file
 from verify.optimize.layers import (
     FLOAT,
     Layer,
@@ -15,7 +15,9 @@ from verify.optimize.layers import (
     find_layers,
     format_name,
     recipe_for,
+    rounded_by_samples,
 )
+from wrappers.spec import BuildOptions
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +65,22 @@ def test_small_kernels_are_chosen_together(detector_layers: tuple[Layer, ...]) -
 
 
 def test_the_file_holds_what_was_assigned(
-    layers: tuple[Layer, ...], generator_tflites: dict[str, Path], tmp_path: Path
+    layers: tuple[Layer, ...],
+    generator_checkpoint: Path,
+    generator_tflites: dict[str, Path],
+    tmp_path: Path,
 ) -> None:
     chosen = [layer.formats[place % 4] for place, layer in enumerate(layers)]
     assert {rule.weights for rule in chosen} == {"float32", "float16", "int8", "int4"}
     made = tmp_path / "made.tflite"
-    make_file(generator_tflites["fp32"], recipe_for(layers, tuple(chosen)), made)
+    setting = Setting(
+        *(generator_tflites["fp32"], "gan-generator", generator_checkpoint, BuildOptions(), ()),
+        samples=1,
+        probes=1,
+        seed=0,
+        threads=1,
+    )
+    make_file(setting, recipe_for(layers, tuple(chosen)), made)
     ops = op_widths(read_flatbuffer(made))
     stored = {op.scope: op.weights.split()[0] for op in ops if op.weights}
     assert [stored[f"{layer.name};"] for layer in layers] == [rule.weights for rule in chosen]
@@ -82,6 +94,22 @@ def test_a_recipe_has_one_rule_for_layers_alike(layers: tuple[Layer, ...]) -> No
     ]
     other = (*all_float(layers)[:-2], Rule("int8"), Rule("int8"))
     assert len(recipe_for(layers, other).rules) == len(recipe.rules) + 1
+
+
+def test_samples_choose_integers_with_a_scale_per_channel_alone(
+    layers: tuple[Layer, ...],
+) -> None:
+    whole = (Rule("int4", granularity="tensor", algorithm="mse"), *all_float(layers)[1:])
+    assert rounded_by_samples(layers, whole) == whole
+    assert not recipe_for(layers, whole).bias_correction
+    usual = (Rule("int4", algorithm="octav"), Rule("int8"), *all_float(layers)[2:])
+    rounded = rounded_by_samples(layers, usual)
+    assert [(rule.weights, rule.algorithm) for rule in rounded[:3]] == [
+        ("int4", "gptq"),
+        ("int8", "gptq"),
+        ("float32", "min-max"),
+    ]
+    assert recipe_for(layers, rounded).bias_correction
 
 
 @pytest.mark.parametrize(

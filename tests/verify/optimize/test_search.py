@@ -47,6 +47,8 @@ class Model:
             formats = [self._format(candidate, layer) for layer in self.layers]
             bits = sum(BITS[one] * count for one, count in zip(formats, self.weights, strict=True))
             error = sum(ROUNDING[one] * cost for one, cost in zip(formats, self.costs, strict=True))
+            if candidate.recipe.rounded_by_samples:
+                error /= 2
             row = {"name": "error", "passed": error <= self.most_error}
             yield Result(bits // 8, bits // 8, error, (row,) if candidate.judged else ())
 
@@ -64,7 +66,7 @@ def run(tmp_path: Path) -> Callable[..., Found]:
     float_model = tmp_path / "float32.tflite"
     float_model.write_bytes(b"")
 
-    def go(model: Model, bounds: Bounds = UNBOUND) -> Found:
+    def go(model: Model, bounds: Bounds = UNBOUND, *, gptq: bool = False) -> Found:
         setting = Setting(
             *(float_model, "none", tmp_path / "none.pth", BuildOptions(), ()),
             samples=1,
@@ -73,7 +75,7 @@ def run(tmp_path: Path) -> Callable[..., Found]:
             threads=1,
         )
         saved = SavedResults(tmp_path / "results", setting, model.evaluate)
-        return search(model.layers, saved, bounds)
+        return search(model.layers, saved, bounds, gptq=gptq)
 
     return go
 
@@ -99,6 +101,19 @@ def test_it_finds_the_smallest_mixture_that_passes(run: Callable[..., Found]) ->
     assert best.name == FROM_SEARCH
     assert [rule.weights for rule in best.assignment or ()] == ["int4", "int4", "int8", "int4"]
     assert best.result.size_bytes == 4500
+
+
+def test_it_goes_further_where_samples_choose_the_integers(run: Callable[..., Found]) -> None:
+    model = Model((1000, 4000, 1000, 2000), (1.0, 1.0, 5.0, 1.0), most_error=4.1)
+    found = run(model, gptq=True)
+    best = smallest(found)
+    assert best.recipe.bias_correction
+    assert {(rule.weights, rule.algorithm) for rule in best.assignment or ()} == {("int4", "gptq")}
+    assert best.expected_error is None
+    by_samples = [one for one in model.asked if one.recipe.rounded_by_samples]
+    assert 0 < len(by_samples) < 4
+    assert all(one.judged for one in by_samples)
+    assert not any(one.recipe.rounded_by_samples for one in run(model).tried)
 
 
 def test_it_sees_that_nothing_smaller_is_near(run: Callable[..., Found]) -> None:
