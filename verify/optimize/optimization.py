@@ -12,7 +12,7 @@ from convert.card import identify_checkpoint, read_card, tool_versions
 from convert.pipeline import convert_checkpoint
 from convert.quantization.recipe import Recipe
 from verify.latency import measure_latencies
-from verify.optimize.confirmation import confirm, steps_back
+from verify.optimize.confirmation import WayBack, confirm
 from verify.optimize.evaluation import (
     Candidate,
     Result,
@@ -117,11 +117,10 @@ def optimize(
             able.sort(key=lambda one: latencies[one.recipe])
     fresh = replace(setting, seed=setting.seed + 1)
     asked = SavedResults(folder, fresh, lambda some: spread(partial(evaluate, fresh), some))
-    back = iter(()) if latencies else steps_back(found, saved)
     confirmation = confirm(
         [one for one in able if _in_time(latencies.get(one.recipe), budgets)],
         *(asked, on_candidate),
-        (one for one in back if _small_enough(one, budgets)),
+        None if latencies else WayBack(found, saved, partial(_small_enough, budgets=budgets)),
     )
     tried = (*found.tried, *confirmation.tried)
     candidates = found.candidates + len(confirmation.tried)

@@ -62,6 +62,7 @@ class Found:
     Attributes:
         layers: whose formats were chosen.
         sensitivity: of each layer, its formats alone.
+        path: assignments from large to small, along which it was seen how far they pass.
         tried: the candidates with their verdicts, in the order in which they were tried.
         candidates: how many were tried, those of layers alone among them.
         reused: how many of these an earlier run had tried.
@@ -70,6 +71,7 @@ class Found:
 
     layers: tuple[Layer, ...]
     sensitivity: Sensitivity
+    path: Sequence[Assignment]
     tried: tuple[Tried, ...]
     candidates: int
     reused: int
@@ -89,6 +91,7 @@ class _Search:
     bounds: Bounds
     on_candidate: Callable[[str], None]
     sensitivity: Sensitivity = ()
+    path: Sequence[Assignment] = ()
     tried: dict[Recipe, Tried] = field(default_factory=dict)
     candidates: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -98,7 +101,8 @@ class _Search:
         try:
             self._judge([*_whole_precisions()])
             self.sensitivity = measure_sensitivity(self.layers, self._probe)
-            return self._improve(self._furthest(cheapest_steps(self.sensitivity)))
+            self.path = cheapest_steps(self.sensitivity)
+            return self._improve(self._furthest(self.path))
         except _BoundReachedError as bound:
             return str(bound)
 
@@ -208,7 +212,7 @@ def search(
     state = _Search(layers, saved, bounds, on_candidate)
     stopped = state.run()
     return Found(
-        *(layers, state.sensitivity, tuple(state.tried.values())),
+        *(layers, state.sensitivity, state.path, tuple(state.tried.values())),
         candidates=state.candidates,
         reused=saved.reused,
         stopped=stopped,
