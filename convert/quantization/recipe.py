@@ -166,9 +166,7 @@ class Recipe:
             except UsageError as error:
                 raise UsageError(f"{place}: {error}") from error
         if not rules:
-            raise UsageError(
-                f'{origin}: \'rules\' is empty; add one, such as {{"weights": "int8"}}'
-            )
+            raise UsageError(f"{origin}: 'rules' is empty; add one with 'weights', for one int8")
         flags = {name: values.get(name, False) for name in ("integer_io", "bias_correction")}
         for name, flag in flags.items():
             if not isinstance(flag, bool):
