@@ -45,7 +45,8 @@ def as_markdown(cells: Sequence[Cell]) -> list[str]:
 
 def cell_text(cell: Cell, reasons: list[str]) -> str:
     """What a reader sees of a cell; a reason goes to the end of the list, its number here."""
-    beside_float, kept = [], []
+    beside_float: list[str] = []
+    kept: list[str] = []
     if cell.precision == "fp32":
         if cell.size_bytes is not None:
             beside_float.append(f"{cell.size_bytes / 1e6:.3g} MB")
