@@ -62,7 +62,7 @@ def is_too_coarse(stored: StoredConstant) -> bool:
 
 
 def cuts_little(blocks: Iterable[NDArray[Any]], stored: StoredConstant) -> bool:
-    """Whether each group still holds most of these values, in the order in which they should lie."""
+    """Whether most is left of each group of these values, given in the order of the file."""
     if stored.scales is None:
         return True
     groups = len(stored.scales.scale)

@@ -38,8 +38,7 @@ class Rounding:
     shifts_biases: bool = False
 
     def may_move(self, values: NDArray[Any]) -> bool:
-        """Whether this weight, its axes as in the file, may be further off than its scale makes it.
-        """
+        """Whether this weight, its axes as in the file, may be further off than its scale makes it."""
         return bool(self.moved) and identity(values) in self.moved
 
 
