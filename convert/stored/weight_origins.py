@@ -38,7 +38,7 @@ class Rounding:
     shifts_biases: bool = False
 
     def may_move(self, values: NDArray[Any]) -> bool:
-        """Whether this weight, its axes as in the file, may be further off than its scale makes it."""
+        """Whether this weight, laid out as in the file, may be off by more than its scale."""
         return bool(self.moved) and identity(values) in self.moved
 
 
