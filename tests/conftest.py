@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import subprocess
 import zlib
 from collections.abc import Callable, Iterator
@@ -128,12 +127,6 @@ def generator_integers(generator_checkpoint: Path, tmp_path_factory: Any) -> dic
         generator_checkpoint, "gan-generator", names.split(), folder, integer_io=True
     )
     return {file.precision: file.path for file in made.files}
-
-
-def pytest_configure() -> None:
-    """Let children notice a Ctrl+C, which a shell has its background jobs ignore."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
