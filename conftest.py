@@ -1,10 +1,11 @@
-"""Pages in a browser, for tests of what a user sees there.
+"""Ctrl+C, and pages in a browser, for tests of what a user sees there.
 
 It stands beside tests/ so that every folder of it has these fixtures.
 """
 
 import functools
 import http.server
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 _GET_THEM = "npm ci && npm run unpack-chromium"
+
+
+def pytest_configure() -> None:
+    """Let children notice a Ctrl+C, which a shell has its background jobs ignore."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

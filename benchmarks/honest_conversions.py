@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from chunkport.files import make_folder
+from convert.calibration.samples import CalibrationChoice
 from convert.isolation import run_isolated
 from convert.pipeline import convert_checkpoint
 from convert.quantization.precision import PRECISIONS as TABLE
@@ -45,6 +46,7 @@ _CLIPPING = Recipe(
     )
 )
 PRECISIONS = (*(row.name for row in TABLE if row.recipe or row.name == "fp32"), "mixed")
+_CALIBRATION = 16  # samples; what few cost is not judged here
 _WARM_UP = 8  # batches that a generator's norms see
 _NEAR_ZERO = {"bias", "gamma", "beta", "pos_embed", "rel_pos_h", "rel_pos_w"}
 _HEAD = {"upscale_stages": [1], "sigmoid_output": False, "pixelwise": False}
@@ -125,6 +127,7 @@ def convert_all(networks: list[Honest], folder: Path) -> None:
             folder / one.name,
             recipe=_CLIPPING,
             options=one.options,
+            calibration=CalibrationChoice(samples=_CALIBRATION),
             isolated=False,
         )
 

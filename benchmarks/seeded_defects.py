@@ -6,6 +6,9 @@ The defects are those that conversion tools are known for. Exits 1 when one is m
 import contextlib
 import io
 import json
+import shutil
+import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,21 +19,22 @@ import torch
 
 from benchmarks import defective_files as files
 from chunkport.files import make_folder
+from convert.calibration.samples import CalibrationChoice
 from convert.float_model import Variant
 from convert.isolation import run_isolated
 from convert.pipeline import convert_checkpoint
-from convert.quantization.precision import Precision, recipe_of
+from convert.quantization.precision import find_precision, recipe_of
 from convert.quantization.recipe import Recipe, Rule
 from scripts._cli import run
 from scripts._options import CHECKPOINT, chunkport_command
 from scripts._output import Column, Output
-from wrappers.spec import ModelSpec
 
 GENERATOR = "gan-generator"
 DETECTOR = "tinyseal"
 THUMBNAIL = "thumbnail"
 _MODELS = Path(__file__).with_name("defective_models.py")
 _INT8, _INT4, _STATIC = "int8-dynamic", "int4-dynamic", "int8-static"
+_CALIBRATION = 32  # samples that ranges are measured on
 _ALL = ("fp32", _INT8, _INT4, _STATIC)
 
 
@@ -184,25 +188,39 @@ DEFECTS = (
 
 
 def make_defective(defects: Sequence[Defect], checkpoints: dict[str, Path], folder: Path) -> None:
-    """Convert and damage, one after the other in this process; files as `file_of` names them."""
+    """Convert and damage, one after the other in this process; files as `file_of` names them.
+
+    What several defects begin with is converted once.
+    """
+    numbers: defaultdict[Any, list[int]] = defaultdict(list)
     for number, defect in enumerate(defects):
+        numbers[defect.model, defect.spec, defect.variant, defect.recipe].append(number)
+    for (model, spec, variant, recipe), members in numbers.items():
+        precisions = list(dict.fromkeys(it for one in members for it in defects[one].precisions))
+        calibrated = any(_is_calibrated(it) for it in precisions)
+        with tempfile.TemporaryDirectory(dir=folder) as beginnings:
+            converted = convert_checkpoint(
+                checkpoints[model],
+                f"{_MODELS}:{spec}" if spec else model,
+                precisions,
+                Path(beginnings),
+                recipe=recipe,
+                variant=variant,
+                calibration=CalibrationChoice(samples=_CALIBRATION) if calibrated else None,
+                isolated=False,
+            )
+            paths = {file.precision: file.path for file in converted.files}
+            for number in members:
+                for precision in defects[number].precisions:
+                    target = folder / file_of(number, precision)
+                    shutil.copyfile(paths[precision], target)
+                    if damage := defects[number].damage:
+                        damage(target)
 
-        def name_file(_spec: ModelSpec, row: Precision, number: int = number) -> str:
-            return file_of(number, row.name)
 
-        convert_checkpoint(
-            checkpoints[defect.model],
-            f"{_MODELS}:{defect.spec}" if defect.spec else defect.model,
-            defect.precisions,
-            folder,
-            recipe=defect.recipe,
-            variant=defect.variant,
-            name_file=name_file,
-            isolated=False,
-        )
-        if defect.damage:
-            for precision in defect.precisions:
-                defect.damage(folder / file_of(number, precision))
+def _is_calibrated(precision: str) -> bool:
+    recipe = find_precision(precision).recipe
+    return recipe is not None and recipe.calibrated
 
 
 def file_of(number: int, precision: str) -> str:

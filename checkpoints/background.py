@@ -14,6 +14,7 @@ from checkpoints.saving import announce_on_stderr
 from checkpoints.tree import flatten
 
 _UNDOING_SECONDS = 30.0
+_TURN_SECONDS = 0.1
 
 
 def snapshot(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +64,10 @@ class BackgroundSaver:
         Raises:
             Exception: whatever it raised.
         """
-        self._idle.wait()  # unlike Thread.join, unharmed by a Ctrl+C in the middle of it
+        # Unlike Thread.join, unharmed by a Ctrl+C in the middle of it. In turns, because a wait
+        # without an end does not notice a Ctrl+C that comes in the instant in which it begins.
+        while not self._idle.wait(_TURN_SECONDS):
+            pass
         error, self._error = self._error, None
         if error is not None:
             raise error

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 
 from chunkport.errors import ConversionError
 from convert.stored.constants import StoredConstant, stored_constants
-from convert.stored.weight_fit import fits, is_shifted, points_alike
+from convert.stored.weight_fit import (
+    cuts_little,
+    fits,
+    is_shifted,
+    is_too_coarse,
+    points_alike,
+)
 from convert.stored.weight_origins import NEAREST, Rounding, weight_beside
 from convert.tflite import read_flatbuffer
 
@@ -106,7 +112,7 @@ def find_weights(
     """
     stored: defaultdict[int, list[StoredConstant]] = defaultdict(list)
     for constant in stored_constants(read_flatbuffer(path)):
-        if constant.dtype == np.float32 or not in_float32:
+        if (constant.dtype == np.float32 or not in_float32) and not is_too_coarse(constant):
             stored[constant.size].append(constant)
     weights = {
         name: tensor.detach().numpy()
@@ -146,9 +152,10 @@ def _ways(name: str, weights: Mapping[str, NDArray[Any]], rounding: Rounding) ->
     """How the weight may be stored, the strictest first."""
     yield _same
     if rounding.clips:
-        yield partial(_same, clipped=True)
+        yield _cut
+    if rounding.moved:
+        yield partial(_fits, rounding=rounding)
     if rounding.may_move(weights[name]):
-        yield _fits
         weight = weights.get(weight_beside(name))
         if rounding.shifts_biases and weight is not None:
             yield lambda values, stored: is_shifted(values, weight, stored)
@@ -185,9 +192,15 @@ def _same(values: NDArray[Any], stored: StoredConstant, *, clipped: bool = False
     return True
 
 
-def _fits(values: NDArray[Any], stored: StoredConstant) -> bool:
-    """Whether what is stored is about the values, in this order of axes."""
-    return points_alike(np.asarray(values.flat[:_LOOK]), stored) and fits(_blocks(values), stored)
+def _cut(values: NDArray[Any], stored: StoredConstant) -> bool:
+    """Whether what is stored are the values, the largest of them cut."""
+    return _same(values, stored, clipped=True) and cuts_little(_blocks(values), stored)
+
+
+def _fits(values: NDArray[Any], stored: StoredConstant, rounding: Rounding) -> bool:
+    """Whether what is stored is about the values, in this order of axes, and was made from them."""
+    alike = points_alike(np.asarray(values.flat[:_LOOK]), stored)
+    return alike and rounding.may_move(values) and fits(_blocks(values), stored)
 
 
 def _blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:

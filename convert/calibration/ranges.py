@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,14 @@ SCHEMA_VERSION = 1
 FEWEST_SAMPLES = 16
 MOST_MISSED = 0.06
 _NUMBERS = ("lowest", "highest", "low", "high", "rms")
+_FIELDS: Mapping[str, tuple[type | UnionType, str]] = {
+    "graph_sha256": (str, "a text"),
+    "source": (str, "a text"),
+    "folder": (str | None, "a text or null"),
+    "count": (int, "a whole number"),
+    "seed": (int | None, "a whole number or null"),
+    "missed_by_half": (float | int | None, "a number or null"),
+}
 # int16 has bits to spare, and what lies beyond a range is cut off: half as much again took the
 # generator's worst picture from 43.5 to 61 dB.
 _ROOM_IN_INT16 = 1.5
@@ -188,8 +197,13 @@ def read_ranges(path: Path) -> Ranges:
             str(name): TensorRange(**{key: float(held[key]) for key in _NUMBERS})
             for name, held in values["tensors"].items()
         }
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise BadInputError(f"{path}: holds no ranges ({error!r}); {again}") from error
+    except LookupError as error:
+        raise BadInputError(f"{path}: holds no ranges: {error} is missing; {again}") from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise BadInputError(f"{path}: holds no ranges ({error}); {again}") from error
+    for name, (types, kind) in _FIELDS.items():
+        if not isinstance(fields[name], types):
+            raise BadInputError(f"{path}: '{name}' is {fields[name]!r}; expected {kind}; {again}")
     for name, held in tensors.items():
         if not all(map(math.isfinite, vars(held).values())) or held.lowest > held.highest:
             raise BadInputError(f"{path}: the range of '{name}' is none; {again}")

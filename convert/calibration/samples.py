@@ -95,8 +95,8 @@ def find_samples(
         read: Callable[[Path], Arrays] = partial(_read_array, shapes=shapes)
     else:
         source = "pictures"
-        files = pictures_in(choice.folder)
         read = _picture_reader(choice.folder, spec, contract)
+        files = pictures_in(choice.folder)
     files = files[: choice.samples]
     return Samples(source, len(files), lambda: map(read, files), folder=choice.folder.name)
 
@@ -115,8 +115,8 @@ def _picture_reader(
     if read_pictures is None or contract is None:
         named = f"model '{spec.name}'" if spec else "a .tflite of unknown origin"
         raise UsageError(
-            f"{folder}: holds pictures, and {named} takes none; give .npy or .npz files of its "
-            "inputs"
+            f"{folder}: holds no .npy or .npz file, and {named} takes no pictures; give files of "
+            "its inputs"
         )
     return lambda path: read_pictures(contract, [path])[0]
 

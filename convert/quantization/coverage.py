@@ -12,6 +12,8 @@ from convert.quantization.op_widths import OpWidths, op_widths
 from convert.quantization.recipe import Recipe
 from convert.tflite import read_flatbuffer
 
+_SHOWN = 3  # layers of a kind that a refusal names; a detector has hundreds
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -85,7 +87,7 @@ def refuse_leftovers(coverage: Coverage, name: str) -> None:
     """Insist on a file that is integer wherever its recipe is for it.
 
     Raises:
-        ConversionError: something was left in float; names each with its reason and a remedy.
+        ConversionError: something was left in float; names the first layers of each reason.
     """
     if not coverage.missed:
         return
@@ -93,23 +95,34 @@ def refuse_leftovers(coverage: Coverage, name: str) -> None:
     for item in coverage.missed:
         alike.setdefault((item.reason, item.remedy), []).append(item.op)
     told = "; ".join(
-        f"{named(ops)}: {reason}{remedy and f' ({remedy})'}"
+        f"{_named(ops)}: {reason}{remedy and f' ({remedy})'}"
         for (reason, remedy), ops in alike.items()
     )
+    if any(len(layers) > _SHOWN for ops in alike.values() for layers in _layers(ops).values()):
+        told += ". Without --require-full, -v names every one"
     raise ConversionError(
         f"{name} leaves {len(coverage.missed)} of {coverage.computing} computing ops in float, so "
         f"--require-full writes nothing: {told}"
     )
 
 
-def named(ops: Sequence[OpWidths]) -> str:
-    """The ops by kind, each with its layers."""
-    layers: dict[str, list[str]] = {}
+def _named(ops: Sequence[OpWidths]) -> str:
+    """The ops by kind, each with its first layers."""
+    counts = Counter(op.kind for op in ops)
+    told = []
+    for kind, layers in _layers(ops).items():
+        more = len(layers) - _SHOWN
+        shown = [*layers[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        told.append(f"{counts[kind]} {kind} ({', '.join(shown)})")
+    return ", ".join(told)
+
+
+def _layers(ops: Sequence[OpWidths]) -> dict[str, list[str]]:
+    """The layers that have ops of each kind, each once."""
+    found: dict[str, dict[str, None]] = {}
     for op in ops:
-        layers.setdefault(op.kind, []).append(op.layer)
-    return ", ".join(
-        f"{len(those)} {kind} ({', '.join(dict.fromkeys(those))})" for kind, those in layers.items()
-    )
+        found.setdefault(op.kind, {})[op.layer] = None
+    return {kind: list(layers) for kind, layers in found.items()}
 
 
 def in_words(summary: Mapping[str, Any]) -> list[str]:

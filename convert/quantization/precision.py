@@ -1,7 +1,7 @@
 """The precisions a model can be shipped in, as data: one row each."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chunkport.errors import UsageError
 from convert.quantization.recipe import Recipe, Rule
@@ -170,13 +170,13 @@ def wholly_integer(recipe: Recipe) -> Recipe:
         else Rule("int8", "int16", layer=rule.layer, op=rule.op)
         for rule in recipe.rules
     )
-    return Recipe(tuple(rules), integer_io=True)
+    return replace(recipe, rules=tuple(rules), integer_io=True)
 
 
 def with_integer_norms(recipe: Recipe) -> Recipe:
     """The recipe for a model whose norms are rewritten so that 8 bits are enough for them."""
     rules = tuple(rule for rule in recipe.rules if rule not in _NORMS_IN_FLOAT)
-    return Recipe(rules, recipe.integer_io)
+    return replace(recipe, rules=rules)
 
 
 def precision_names() -> list[str]:

@@ -165,11 +165,18 @@ class Recipe:
                 rules.append(Rule(**rule))
             except UsageError as error:
                 raise UsageError(f"{place}: {error}") from error
-        return cls(
-            tuple(rules),
-            integer_io=bool(values.get("integer_io", False)),
-            bias_correction=bool(values.get("bias_correction", False)),
-        )
+        if not rules:
+            raise UsageError(f"{origin}: 'rules' is empty; add one with 'weights', for one int8")
+        flags = {name: values.get(name, False) for name in ("integer_io", "bias_correction")}
+        for name, flag in flags.items():
+            if not isinstance(flag, bool):
+                raise UsageError(f"{origin}: '{name}' is {flag!r}; expected true or false")
+        recipe = cls(tuple(rules), **flags)
+        if recipe.integer_io and not recipe.calibrated:
+            raise UsageError(
+                f"{origin}: 'integer_io' needs ranges, and no rule has int8 or int16 'activations'"
+            )
+        return recipe
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -6,6 +6,7 @@ all is to be integers.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from convert.calibration.ranges import Ranges
@@ -36,7 +37,7 @@ def spare_layers(recipe: Recipe, ranges: Ranges, model: Any) -> Recipe:
             rules.append(Rule("float32", "float32", layer=layer, op=kind, reason=reason))
         else:
             rules.append(Rule("int8", "dynamic", layer=layer, op=kind, reason=reason))
-    return Recipe((*recipe.rules, *rules), recipe.integer_io)
+    return replace(recipe, rules=(*recipe.rules, *rules))
 
 
 def _found(ranges: Ranges, model: Any) -> Iterator[tuple[Any, str]]:

@@ -1,6 +1,7 @@
-"""Whether integers that were not rounded to the nearest still stand for a weight, and a bias too.
+"""Whether integers still stand for a weight where half a step of their scale does not tell.
 
-GPTQ moves weights against each other, so that what the layer gives changes least. What stays is
+A step can be so long that zeros are within half of one, and a scale so small that all is cut off.
+And GPTQ moves weights against each other, so that what the layer gives changes least. What stays is
 that each group of values with a scale of its own is about the weight: neither larger nor smaller,
 and not too much further from it than the nearest integers.
 """
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from convert.stored.constants import StoredConstant
 
+_BLOCK = 1 << 18  # integers looked at at once
 # Times the distance of the nearest integers, of a whole weight and of each group. GPTQ at four bits
 # goes to 2.0 and 5.6 on a trained detector whose layers see inputs that are much alike.
 _FURTHEST, _FURTHEST_OF_GROUP = 3.0, 8.0
@@ -24,6 +26,11 @@ _GAIN = 0.25
 # Of a layer's weight, by Euclidean norm: how far its bias may be shifted. On trained networks in
 # int4 it is 0.01 at most, and another layer's bias is 0.034 away at least.
 _SHIFT = 0.02
+# Of the squares of a group's values, what cutting the largest may lose, which is done to lose less.
+_CUT = 0.5
+# A scale is as large as the group's largest value asks for. Groups of zeros have a least one.
+_LEAST_USED, _LEAST_SCALE = 0.5, 1e-6
+_BITS_OF_BIASES = 32  # and more; these have the scale of the products that they are added to
 _ALIKE = 0.3  # the cosine of the angle between many values and what they became is far above
 
 
@@ -35,6 +42,40 @@ def points_alike(values: NDArray[Any], stored: StoredConstant) -> bool:
     there = stored.at(np.arange(values.size))
     lengths = float(np.linalg.norm(there) * np.linalg.norm(flat))
     return float(there @ flat) >= _ALIKE * lengths
+
+
+def is_too_coarse(stored: StoredConstant) -> bool:
+    """Whether a channel or block leaves most of its integers unused, so that nothing much is kept.
+
+    A tensor with one scale is not held to this: it may share that of what it is joined with.
+    """
+    scales = stored.scales
+    if scales is None or len(scales.scale) == 1 or stored.bits >= _BITS_OF_BIASES:
+        return False
+    used = np.zeros(len(scales.scale))
+    for first in range(0, stored.size, _BLOCK):
+        numbers = stored.numbers(first, min(_BLOCK, stored.size - first))
+        group = scales.groups(np.arange(first, first + numbers.size))
+        np.maximum.at(used, group, np.abs(numbers - scales.zero_point[group]))
+    unused = used < _LEAST_USED * stored.ends[1]
+    return bool((unused & (np.abs(scales.scale) > _LEAST_SCALE)).any())
+
+
+def cuts_little(blocks: Iterable[NDArray[Any]], stored: StoredConstant) -> bool:
+    """Whether most is left of each group of these values, given in the order of the file."""
+    if stored.scales is None:
+        return True
+    groups = len(stored.scales.scale)
+    lost, energy = np.zeros((2, groups))
+    position = 0
+    for block in blocks:
+        flat = np.ascontiguousarray(block).reshape(-1).astype(np.float64)
+        places = np.arange(position, position + flat.size)
+        group = stored.scales.groups(places)
+        lost += np.bincount(group, np.square(stored.at(places) - flat), groups)
+        energy += np.bincount(group, np.square(flat), groups)
+        position += flat.size
+    return bool((lost <= _CUT * energy).all())
 
 
 def is_shifted(bias: NDArray[Any], weight: NDArray[Any], stored: StoredConstant) -> bool:
@@ -78,4 +119,5 @@ def fits(blocks: Iterable[NDArray[Any]], stored: StoredConstant) -> bool:
     near = away.sum() <= max(_FURTHEST**2 * nearest_away.sum(), _ANYWAY**2 * energy.sum())
     each_near = away <= room
     as_large = np.abs(product - nearest_product) <= _GAIN * energy
-    return bool(near and (each_near & as_large).all())
+    kept = product >= (1 - _CUT) * energy
+    return bool(near and (each_near & as_large & kept).all())

@@ -3,9 +3,10 @@
 Rounded to the nearest, a weight can be told from another that is 2% off, at four bits too: the
 other would leave values more than half a step away. A rounding that moves weights for the sake of
 what a layer gives leaves no such trace. So the card of such a file names the float32 constants that
-lay before the quantizer, each by a number that does not depend on the order of its axes.
+lay before the quantizer, each by a checksum of its values as they lie.
 """
 
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +38,7 @@ class Rounding:
     shifts_biases: bool = False
 
     def may_move(self, values: NDArray[Any]) -> bool:
-        """Whether this weight may be further off than its scale makes it."""
+        """Whether this weight, laid out as in the file, may be off by more than its scale."""
         return bool(self.moved) and identity(values) in self.moved
 
 
@@ -78,9 +79,8 @@ def weight_beside(bias: str) -> str:
 
 
 def identity(values: NDArray[Any]) -> str:
-    """Of float32 values in any order of their axes: how many there are, and the sum of their bits.
+    """Of float32 values in the order in which they lie: how many there are, and their checksum.
 
-    A value that is off by one bit changes it; values that have changed places do not.
+    The order counts: with two of its channels swapped, a weight is another one.
     """
-    total = np.ascontiguousarray(values).view(np.uint32).sum(dtype=np.uint64)
-    return f"{values.size}:{int(total):x}"
+    return f"{values.size}:{zlib.crc32(np.ascontiguousarray(values).reshape(-1).data):08x}"

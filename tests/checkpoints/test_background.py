@@ -98,14 +98,13 @@ def void(_value: object) -> None:
 # Saves 1, then starts to save 2 in the background, on a disk that writes nothing until the folder
 # holds a file `go` or the save is abandoned.
 HELD_SAVE = """
-import signal, sys, time
+import sys, time
 from pathlib import Path
 import torch
 from checkpoints import save_model_chunked
 from checkpoints.background import BackgroundSaver
 from checkpoints.checked_file import ABANDONED, CheckedFile
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 path, ending = Path(sys.argv[1]), sys.argv[2]
 quiet = lambda _message: None
 save_model_chunked({"mark": 1, "w": torch.zeros(500_000)}, path, 0.25, announce=quiet)

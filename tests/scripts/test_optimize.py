@@ -75,18 +75,18 @@ def test_killed_at_any_time_it_goes_on_from_there(
     )
     results = tmp_path / "out" / ".optimize" / "results"
     deadline = time.monotonic() + 300
-    while len([*results.glob("*.json")]) < 10:
+    while len([*results.glob("[!.]*.json")]) < 3:
         assert running.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
     running.send_signal(signal.SIGKILL)
     running.wait()
     kept = {path: path.read_bytes() for path in results.glob("[!.]*.json")}
-    ended = run_chunkport(*asked, "--max-candidates", "40", "--format", "json")
+    ended = run_chunkport(*asked, "--max-candidates", "8", "--format", "json")
     assert ended.returncode in {0, 1}, ended.stderr
     document = document_of(ended)
-    assert document["candidates_reused"] >= 10
-    assert document["stopped"] == "--max-candidates 40 is reached"
+    assert document["candidates_reused"] >= 3
+    assert document["stopped"] == "--max-candidates 8 is reached"
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from secrets import token_hex
@@ -161,15 +161,16 @@ def _fill(
         )
     outputs = reference.outputs or run_on_samples(session, reference.inputs, on_sample)
     made = goldens.write_goldens(folder / goldens.FOLDER, reference, outputs, request.pictures)
-    document = goldens.index(subject, reference, outputs, file, made)
-    contract = preprocessing.picture_contract(spec, reference.contract)
+    stored = Contract.from_json(request.card.contract)  # the network's knows of no integers
+    document = goldens.index(subject, replace(reference, contract=stored), outputs, file, made)
+    contract = preprocessing.picture_contract(spec, stored)
     _write_json(folder / run_goldens.INDEX, document)
     _write_json(
         folder / run_goldens.PREPROCESSING,
-        contract or preprocessing.plain_contract(reference.contract),
+        contract or preprocessing.plain_contract(stored),
     )
     _write_json(folder / "card.json", request.card.to_json())
-    return document, reference.contract
+    return document, stored
 
 
 def _write_site(

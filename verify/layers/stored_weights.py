@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.stored.weight_fit import fits, is_shifted
+from convert.stored.weight_fit import cuts_little, fits, is_shifted, is_too_coarse
 from convert.stored.weight_origins import NEAREST, Rounding, weight_beside
 from verify.layers.file_ops import Values
 from verify.layers.pairing import WeightPair, in_order
@@ -81,7 +81,11 @@ def _wrong(
 ) -> int:
     """How many values are further off than the rounding of this file explains."""
     stored = pair.stored.constant
-    wrong = int(np.count_nonzero(stored.differing(wanted, clipped=rounding.clips)))
+    if is_too_coarse(stored):
+        return int(np.count_nonzero(wanted))
+    wrong = int(np.count_nonzero(stored.differing(wanted)))
+    if wrong and rounding.clips and cuts_little([wanted], stored):
+        wrong = int(np.count_nonzero(stored.differing(wanted, clipped=True)))
     if not wrong or not rounding.may_move(wanted):
         return wrong
     beside = weight_beside(pair.wanted.name) if rounding.shifts_biases else ""

@@ -54,7 +54,9 @@ def test_ranges_that_are_there_are_not_replaced_unasked(tmp_path: Path) -> None:
     ("changed", "told"),
     [
         ({"schema_version": 2}, "later chunkport"),
-        ({"tensors": {"x": {"lowest": 0}}}, "holds no ranges"),
+        ({"tensors": {"x": {"lowest": 0}}}, "holds no ranges: 'highest' is missing"),
+        ({"count": "4"}, "'count' is '4'; expected a whole number"),
+        ({"missed_by_half": "x"}, "'missed_by_half' is 'x'; expected a number or null"),
         ({"tensors": {"x": [0, 1]}}, "holds no ranges"),
         ({"tensors": {"x": {**vars(TensorRange(3, 2, 0, 0, 0))}}}, "range of 'x' is none"),
         ({"tensors": {"x": {**vars(TensorRange(0, math.inf, 0, 0, 0))}}}, "range of 'x' is none"),

@@ -83,9 +83,12 @@ def test_pictures_are_read_as_the_model_sees_them(tmp_path: Path) -> None:
 
 def test_what_nobody_can_read_or_draw_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
-    with pytest.raises(UsageError, match=r"model 'gan-generator' takes none; give \.npy"):
+    with pytest.raises(
+        UsageError,
+        match=r"holds no \.npy or \.npz file, and model 'gan-generator' takes no pictures",
+    ):
         find_samples(CalibrationChoice(tmp_path), _SHAPES, SPEC, _CONTRACT)
-    with pytest.raises(UsageError, match="of unknown origin takes none"):
+    with pytest.raises(UsageError, match="of unknown origin takes no pictures"):
         find_samples(CalibrationChoice(tmp_path), _SHAPES)
     with pytest.raises(UsageError, match="nobody can draw samples"):
         find_samples(CalibrationChoice(), _SHAPES)

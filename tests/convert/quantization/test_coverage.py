@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,17 @@ def test_a_full_file_is_insisted_on(make: Make) -> None:
     assert said.startswith("mixed leaves 1 of 7 computing ops in float")
     assert "1 FULLY_CONNECTED ((outermost)): it multiplies two activations" in said
     assert "choose int8-static" in said
+
+
+def test_a_refusal_names_the_first_layers_and_how_to_have_all(make: Make) -> None:
+    coverage = make(Rule("int8"))
+    (missed,) = coverage.missed
+    many = [replace(missed, op=replace(missed.op, layer=f"block.{n}")) for n in range(50)]
+    with pytest.raises(ConversionError) as refused:
+        refuse_leftovers(replace(coverage, left=tuple(many)), "mixed")
+    said = str(refused.value)
+    assert "50 FULLY_CONNECTED (block.0, block.1, block.2, and 47 more): it multiplies" in said
+    assert said.endswith("Without --require-full, -v names every one")
 
 
 def test_the_json_has_every_op_and_the_card_only_counts(make: Make) -> None:

@@ -8,8 +8,10 @@ from convert.quantization.precision import (
     find_precision,
     precision_names,
     recipe_of,
+    wholly_integer,
     with_integer_norms,
 )
+from convert.quantization.recipe import Recipe, Rule
 
 
 def test_every_name_finds_its_row_and_no_two_rows_share_a_file_name() -> None:
@@ -56,3 +58,10 @@ def test_an_unknown_precision_is_refused_with_the_nearest_and_all_names(
 def test_a_name_like_no_other_gets_no_suggestion() -> None:
     with pytest.raises(UsageError, match=r"unknown precision 'zzz'\. Precisions: "):
         find_precision("zzz")
+
+
+def test_what_fits_a_recipe_to_a_target_keeps_the_rest_of_it() -> None:
+    own = Recipe((Rule("int8", "int8"), Rule("int4", algorithm="gptq")), bias_correction=True)
+    assert with_integer_norms(own) == own
+    assert wholly_integer(own).bias_correction
+    assert wholly_integer(own).integer_io

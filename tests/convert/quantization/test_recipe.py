@@ -30,10 +30,10 @@ RULES = st.builds(
 @given(
     st.builds(
         Recipe,
-        st.lists(RULES).map(tuple),
+        st.lists(RULES, min_size=1).map(tuple),
         integer_io=st.booleans(),
         bias_correction=st.booleans(),
-    )
+    ).filter(lambda recipe: recipe.calibrated or not recipe.integer_io)
 )
 def test_a_recipe_survives_json(recipe: Recipe) -> None:
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
@@ -81,6 +81,15 @@ def test_only_what_looks_at_activations_is_calibrated() -> None:
         (
             {"rules": [{"weights": "int8", "layer": "("}], "schema_version": 1},
             r"rule 0: layer '\(' of a rule is no regular expression",
+        ),
+        ({"rules": [], "schema_version": 1}, "r.json: 'rules' is empty; add one"),
+        (
+            {"rules": [{"weights": "int8"}], "schema_version": 1, "bias_correction": "no"},
+            "r.json: 'bias_correction' is 'no'; expected true or false",
+        ),
+        (
+            {"rules": [{"weights": "int8"}], "schema_version": 1, "integer_io": True},
+            "r.json: 'integer_io' needs ranges",
         ),
         (
             {"rules": [{"weights": "float16", "activations": "int8"}], "schema_version": 1},

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from convert.stored.constants import StoredConstant
 from convert.stored.int4 import pack_int4
 from convert.stored.scales import Scales
-from convert.stored.weight_fit import fits, is_shifted, points_alike
+from convert.stored.weight_fit import cuts_little, fits, is_shifted, is_too_coarse, points_alike
 
 _RNG = np.random.default_rng(0)
 WEIGHT = _RNG.standard_normal((16, 64)).astype(np.float32)
@@ -60,3 +60,40 @@ def test_a_bias_may_be_shifted_by_little_of_its_layers_weight() -> None:
     assert is_shifted(bias, WEIGHT, stored(bias + shift))
     assert not is_shifted(bias, WEIGHT, stored(bias + 3 * shift))
     assert not is_shifted(bias, WEIGHT, stored(bias[::-1].copy()))
+
+
+def rounded(scale: NDArray[np.float32]) -> StoredConstant:
+    """In int8, to the nearest by these scales, what lies beyond their ends cut."""
+    integers = np.clip(np.rint(WEIGHT / scale[:, None]), -127, 127).astype(np.int8)
+    scales = Scales(scale, np.zeros(16, np.float32), 64)
+    return StoredConstant(integers.reshape(-1), WEIGHT.size, 8, scales)
+
+
+@pytest.mark.parametrize("factor", [4, 1000])
+def test_a_channel_that_a_long_step_leaves_little_of_is_not_the_weight(factor: float) -> None:
+    scale = np.abs(WEIGHT).max(axis=1) / 127
+    assert not is_too_coarse(rounded(scale))
+    scale[3] *= factor
+    stored = rounded(scale)
+    assert stored.holds(WEIGHT)  # by half a step
+    assert is_too_coarse(stored)
+
+
+def test_a_channel_of_zeros_is_no_fault() -> None:
+    stored = rounded(np.full(16, 1e-9 / 127, np.float32))
+    stored.data[:] = 0
+    assert not is_too_coarse(stored)
+
+
+@pytest.mark.parametrize("factor", [1 / 100, 0.0])
+def test_a_channel_that_is_cut_to_nothing_is_not_the_weight(factor: float) -> None:
+    scale = np.abs(WEIGHT).max(axis=1) / 127
+    half = scale.copy()
+    half[3] /= 2
+    assert cuts_little([WEIGHT], rounded(half))
+    scale[3] *= factor
+    with np.errstate(divide="ignore"):
+        stored = rounded(scale)
+    assert stored.holds(WEIGHT, clipped=True)
+    assert not cuts_little([WEIGHT], stored)
+    assert not fits([WEIGHT], stored)

@@ -150,6 +150,23 @@ def test_without_a_page_nothing_of_litert_js_is_needed(
     assert [path.name for path in tmp_path.iterdir()] == ["bare"]
 
 
+def test_integers_that_go_in_and_out_are_told_and_no_floats_are_written_into_them(
+    make_bundle: MakeBundle,
+    generator_integers: dict[str, Path],
+    generator_checkpoint: Path,
+    tmp_path: Path,
+) -> None:
+    file = generator_integers["int8-static"]
+    folder = make_bundle(file, generator_checkpoint, tmp_path / "bundle").folder
+    (latent,), (image,) = _index(folder)["inputs"], _index(folder)["outputs"]
+    assert (latent["dtype"], image["dtype"]) == ("int8", "int8")
+    assert not (folder / "index.html").exists()
+    told = (folder / "README.md").read_text()
+    assert f"| `latent` | int8 | {latent['scale']} | {latent['zero_point']} |" in told
+    assert "writeFloat" not in told
+    assert "this model's inputs or outputs are int8" in told
+
+
 def test_a_model_of_other_weights_leaves_nothing_on_the_disk(
     make_bundle: MakeBundle,
     other_checkpoint: Path,

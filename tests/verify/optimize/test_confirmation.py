@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.quantization.recipe import Recipe, Rule
+from convert.quantization.recipe import Rule
 from verify.optimize.confirmation import WayBack, confirm
 from verify.optimize.evaluation import Candidate, Result, Setting
 from verify.optimize.layers import Layer, recipe_for

@@ -63,8 +63,10 @@ def test_integers_chosen_by_samples_are_those_that_convert_chooses(
     assert recipe.rounded_by_samples
     made = tmp_path / "made.tflite"
     make_file(setting, recipe, made)
-    given = (setting.checkpoint, setting.model, [], tmp_path / "again")
-    (again,) = convert_checkpoint(*given, recipe=recipe, isolated=False).files
+    conversion = convert_checkpoint(
+        *(setting.checkpoint, setting.model, (), tmp_path / "again"), recipe=recipe, isolated=False
+    )
+    (again,) = conversion.files
     assert again.path.read_bytes() == made.read_bytes()
     make_file(setting, recipe_for(layers, int8), made)
     assert again.path.read_bytes() != made.read_bytes()
