@@ -49,7 +49,7 @@ def test_the_file_passes_and_its_recipe_makes_it_again(
     assert (tmp_path / "again" / shipped.name).read_bytes() == shipped.read_bytes()
 
     front = json.loads((tmp_path / "out" / "front.json").read_text())
-    assert len(front["candidates"]) > len(document["front"]) > 4
+    assert len(front["candidates"]) >= len(document["front"]) > 4
     assert (tmp_path / "out" / "front.png").read_bytes().startswith(b"\x89PNG")
 
     refused = run_chunkport(*asked)

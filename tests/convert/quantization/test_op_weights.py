@@ -25,10 +25,13 @@ def test_every_op_with_a_weight_is_told_with_its_type(
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    ("precision", "dtype"), [("int4-dynamic", "INT4"), ("int8-static", "INT8"), ("int16x8", "INT8")]
+    ("precision", "dtypes"),
+    [("int4-dynamic", {"INT4", "INT8"}), ("int8-static", {"INT8"}), ("int16x8", {"INT8"})],
 )
 def test_integers_are_told_by_their_width(
-    generator_integers: dict[str, Path], precision: str, dtype: str
+    generator_integers: dict[str, Path], precision: str, dtypes: set[str]
 ) -> None:
     found = weight_dtypes(read_flatbuffer(generator_integers[precision]))
-    assert {entry.dtype for entry in found} == {dtype}
+    assert {entry.dtype for entry in found} == dtypes
+    int4 = {entry.op for entry in found if entry.dtype == "INT4"}
+    assert int4 == ({"FULLY_CONNECTED"} if "INT4" in dtypes else set())
