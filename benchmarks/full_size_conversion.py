@@ -70,7 +70,9 @@ def command(
         kinds = {name: _kinds(path) for name, path in paths.items()}
         behaving = _behaviour(checkpoint, paths, samples)
     # The command, its helper that tracks resources, the conversion if it is one, the precisions.
-    quantizing, making_mixed = both.processes[-1], mixing.processes[-1]
+    # Of `quantize`: itself, the tracker of its children, the one that makes the file; the next
+    # ones compare it with the float32 file.
+    quantizing, making_mixed = both.processes[-1], mixing.processes[2]
     figures = [
         _at_most("fp32: seconds, from checkpoint to file", alone.seconds, 60),
         _at_most("fp32: GiB anonymous, all processes", alone.anonymous_bytes / _GIB, 1.5),
