@@ -69,9 +69,8 @@ def command(
         paths = {"int8": Path(int8["path"]), "mixed": Path(mixed["path"])}
         kinds = {name: _kinds(path) for name, path in paths.items()}
         behaving = _behaviour(checkpoint, paths, samples)
-    # The command, its helper that tracks resources, the conversion if it is one, the precisions.
-    # Of `quantize`: itself, the tracker of its children, the one that makes the file; the next
-    # ones compare it with the float32 file.
+    # The command, its helper that tracks resources, the conversion if it is one, the precisions;
+    # after those of `quantize`, what compares the file with the float32 one.
     quantizing, making_mixed = both.processes[-1], mixing.processes[2]
     figures = [
         _at_most("fp32: seconds, from checkpoint to file", alone.seconds, 60),
