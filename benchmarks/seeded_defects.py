@@ -125,7 +125,7 @@ DEFECTS = (
     Defect(
         "ranges measured on other inputs than it gets",
         GENERATOR,
-        "psnr_db",
+        "diversity",
         "FAINT_SAMPLES",
         precisions=(_STATIC,),
     ),

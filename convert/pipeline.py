@@ -20,7 +20,7 @@ from convert.constant_folding import fold_constants
 from convert.float_model import FloatRequest, FloatResult, Variant, build_float_model
 from convert.isolation import run_isolated
 from convert.quantization.coverage import Coverage
-from convert.quantization.derivation import derive, refuse_float_alone, refuse_idle_calibration
+from convert.quantization.derivation import derive_each, refuse_float_alone, refuse_idle_calibration
 from convert.quantization.precision import (
     Precision,
     find_precision,
@@ -235,23 +235,17 @@ def _make_precisions(
     Float32 comes first, wanted or not: the others are made from it, and the ranges of its
     activations are measured on it, once for all.
     """
-    made = {}
-    ranges: Ranges | None = None
-    float_model = _scratch_file(converted, find_precision("fp32"))
-    for row, card in cards.items():
-        started = time.perf_counter()
-        target, coverage = _scratch_file(converted, row), None
-        if row.recipe is None:
-            _finish(converted, target, card)
-            converted.unlink()
-        else:
-            if row.recipe.calibrated and ranges is None:
-                ranges = calibrate(float_model)
-            samples = draw(float_model) if row.recipe.rounded_by_samples else None
-            given = (float_model, row.name, row.recipe, target, card)
-            coverage = derive(*given, ranges=ranges, samples=samples, require_full=require_full)
-        made[row.name] = time.perf_counter() - started, coverage
-    return made, ranges
+    started = time.perf_counter()
+    first = find_precision("fp32")
+    float_model = _scratch_file(converted, first)
+    _finish(converted, float_model, cards[first])
+    converted.unlink()
+    seconds = time.perf_counter() - started
+    wanted = {row: (_scratch_file(converted, row), cards[row]) for row in cards if row.recipe}
+    made, ranges = derive_each(
+        float_model, wanted, calibrate=calibrate, draw=draw, require_full=require_full
+    )
+    return {first.name: (seconds, None), **made}, ranges
 
 
 def _finish(converted: Path, target: Path, card: Card) -> None:

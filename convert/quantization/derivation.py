@@ -1,6 +1,7 @@
 """One precision made from a float32 file: quantized, looked through, its card put in."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from convert.calibration.samples import Samples
 from convert.card import Card, stamp
 from convert.quantization.coverage import Coverage, cover, refuse_leftovers
 from convert.quantization.integer_io import contract_as_stored
-from convert.quantization.precision import find_precision
+from convert.quantization.precision import Precision, find_precision
 from convert.quantization.quantize import quantize
 from convert.quantization.recipe import Recipe
 from convert.quantization.recipe_fit import refuse_unmatched
@@ -84,6 +85,38 @@ def derive(
         stamp(quantized, target, told)
         quantized.unlink()
     return coverage
+
+
+def derive_each(
+    float_model: Path,
+    wanted: Mapping[Precision, tuple[Path, Card | None]],
+    *,
+    calibrate: Callable[[Path], Ranges],
+    draw: Callable[[Path], Samples],
+    require_full: bool,
+) -> tuple[dict[str, tuple[float, Coverage]], Ranges | None]:
+    """Make each precision that has a recipe: its file, its card.
+
+    The ranges of activations are measured once for all, where one needs them.
+
+    Returns:
+        By name, the seconds and the ops of each; and the ranges.
+
+    Raises:
+        As `derive`, and what `calibrate` and `draw` raise.
+    """
+    made = {}
+    ranges: Ranges | None = None
+    for row, (target, card) in wanted.items():
+        started = time.perf_counter()
+        assert row.recipe is not None
+        if row.recipe.calibrated and ranges is None:
+            ranges = calibrate(float_model)
+        samples = draw(float_model) if row.recipe.rounded_by_samples else None
+        given = (float_model, row.name, row.recipe, target, card)
+        coverage = derive(*given, ranges=ranges, samples=samples, require_full=require_full)
+        made[row.name] = time.perf_counter() - started, coverage
+    return made, ranges
 
 
 def refuse_float_alone(recipes: Iterable[Recipe | None]) -> None:

@@ -35,9 +35,10 @@ class Rule:
             "dynamic" rounds them to 8 bits as they come; "int8" and "int16" by ranges that were
             measured before.
         granularity: which weights share a scale: those of an output channel, all, or a block.
-        algorithm: how scales and integers are chosen: each weight by itself ("min-max"; "octav"
-            and "mse", which cut the largest), or all of a layer together so that what it gives
-            stays ("gptq", see convert/quantization/hessian_rounding.py).
+        algorithm: how scales and integers are chosen. Each weight by itself: by the largest
+            ("min-max"), by what is worth cutting ("octav"), or by the mean square ("mse"). Or all
+            of a layer together, so that what it gives stays: "gptq", see
+            convert/quantization/hessian_rounding.py.
         layer: regular expression, searched in the name of the op's first output.
         op: the op as TFLite names it, such as CONV_2D; "*" for all.
         reason: where it keeps something in float: why, in plain words.

@@ -1,7 +1,6 @@
 """A float32 .tflite, ours or not, in other precisions."""
 
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,12 +11,11 @@ from chunkport.errors import BadInputError, UsageError
 from chunkport.files import make_folder, sha256_of, sync_folder
 from convert.calibration.measuring import find_ranges
 from convert.calibration.ranges import Ranges, write_ranges
-from convert.calibration.samples import CalibrationChoice, Samples
+from convert.calibration.samples import CalibrationChoice
 from convert.card import Card, read_card, tool_versions
 from convert.isolation import run_isolated
 from convert.pipeline import ConvertedFile, chosen_rows, refuse_overwriting
-from convert.quantization.coverage import Coverage
-from convert.quantization.derivation import derive, refuse_float_alone, refuse_idle_calibration
+from convert.quantization.derivation import derive_each, refuse_float_alone, refuse_idle_calibration
 from convert.quantization.op_widths import op_widths
 from convert.quantization.precision import Precision, find_precision
 from convert.quantization.recipe import Recipe
@@ -87,12 +85,13 @@ def quantize_file(
     with tempfile.TemporaryDirectory(prefix=".quantize-", dir=output_folder) as scratch:
         on_step(f"making {', '.join(row.name for row in rows)}")
         places = {row: Path(scratch) / target.name for row, target in targets.items()}
+        wanted = {row: (place, _card_for(row, card)) for row, place in places.items()}
         calibrate = partial(find_ranges, choice=choice, model=model)
         draw = partial(samples_to_round_by, choice=choice, model=model)
         call: Callable[..., Any] = partial(
-            _derive_all, calibrate=calibrate, draw=draw, require_full=require_full
+            derive_each, calibrate=calibrate, draw=draw, require_full=require_full
         )
-        given = (source, places, card)
+        given = (source, wanted)
         made, ranges = (
             run_isolated(call, *given, show_output=show_output) if isolated else call(*given)
         )
@@ -128,28 +127,8 @@ def refuse_quantized(path: Path, card: Card | None) -> None:
     )
 
 
-def _derive_all(
-    source: Path,
-    places: dict[Precision, Path],
-    card: Card | None,
-    *,
-    calibrate: Callable[[Path], Ranges],
-    draw: Callable[[Path], Samples],
-    require_full: bool,
-) -> tuple[dict[str, tuple[float, Coverage]], Ranges | None]:
-    """Make each precision in its place; by name, the seconds and the ops of each."""
-    made = {}
-    ranges: Ranges | None = None
-    for row, place in places.items():
-        started = time.perf_counter()
-        assert row.recipe is not None
-        own = card and replace(
-            card, precision=row.name, tools=tool_versions(), recipe=row.recipe.to_json()
-        )
-        if row.recipe.calibrated and ranges is None:
-            ranges = calibrate(source)
-        samples = draw(source) if row.recipe.rounded_by_samples else None
-        given = (source, row.name, row.recipe, place, own)
-        coverage = derive(*given, ranges=ranges, samples=samples, require_full=require_full)
-        made[row.name] = time.perf_counter() - started, coverage
-    return made, ranges
+def _card_for(row: Precision, card: Card | None) -> Card | None:
+    """The float32 file's card as that of the precision; None where it has none."""
+    if card is None or row.recipe is None:
+        return card
+    return replace(card, precision=row.name, tools=tool_versions(), recipe=row.recipe.to_json())

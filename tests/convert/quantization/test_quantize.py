@@ -12,7 +12,7 @@ from convert.float_model import export
 from convert.quantization.precision import recipe_of
 from convert.quantization.quantize import quantize
 from convert.quantization.recipe import Recipe, Rule
-from convert.tflite import constants, read_flatbuffer
+from convert.tflite import constants, op_kind, read_flatbuffer
 from verify.runtimes.litert import LiteRtSession
 from wrappers.detector_graph import resize_as_public
 from wrappers.rewrite_pixels import AntialiasedResize
@@ -98,3 +98,24 @@ def test_a_picture_is_resized_exactly_in_every_precision(
     quantize(tmp_path / "a.tflite", recipe_of(precision), tmp_path / "b.tflite")
     resized = LiteRtSession(tmp_path / "b.tflite", 1).run({"image": given.numpy()})["resized"]
     np.testing.assert_allclose(resized, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.integration
+def test_each_algorithm_chooses_scales_of_its_own(
+    generator_tflites: dict[str, Path], tmp_path: Path
+) -> None:
+    scales = {}
+    for name in ("min-max", "octav", "mse"):
+        target = tmp_path / f"{name}.tflite"
+        rule = Rule("int4", algorithm=name, op="FULLY_CONNECTED")
+        quantize(generator_tflites["fp32"], Recipe((rule,)), target)
+        model = read_flatbuffer(target)
+        (graph,) = model.subgraphs
+        (scales[name],) = (
+            np.asarray(graph.tensors[op.inputs[1]].quantization.scale)
+            for op in graph.operators
+            if op_kind(model, op) == "FULLY_CONNECTED"
+        )
+    assert (scales["octav"] < scales["min-max"]).mean() > 0.9  # it cuts the largest
+    beside = scales["mse"] / scales["octav"]
+    assert beside.std() > 0.01  # by the mean square, the largest or not: another one per channel
