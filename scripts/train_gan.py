@@ -1,38 +1,12 @@
 """`chunkport train-gan`: train the fruit GAN and leave a chunked checkpoint after every epoch."""
 
-import shlex
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from scripts._options import FOLDER, chunkport_command
-from scripts._output import Column, Output, number
-from scripts._training import (
-    Shown,
-    chosen_saving,
-    draw_pictures,
-    show_training,
-    training_options,
-)
-
-if TYPE_CHECKING:
-    from train.gan_config import GanConfig
-
-_SHOWN = Shown(
-    columns=(
-        Column("epoch", "epoch", right=True),
-        Column("d_loss", "D loss", number, right=True),
-        Column("g_loss", "G loss", number, right=True),
-        Column("d_real", "D(real)", number, right=True),
-        Column("d_fake", "D(fake)", number, right=True),
-    ),
-    note=lambda step: f"D {step['D_loss']:.2f} G {step['G_loss']:.2f}",
-    inference="Generators for use",
-    samples="Pictures after each epoch",
-)
+from scripts._gan_training import gan_options, train_by_flags
+from scripts._options import chunkport_command
+from scripts._output import Output
 
 
 @chunkport_command("train-gan")
@@ -42,37 +16,8 @@ _SHOWN = Shown(
     default="standard",
     help="standard: the published size, for a GPU; demo: small, minutes on two cores.",
 )
-@click.option(
-    "--data-dir",
-    type=FOLDER,
-    help="Pictures as CLASS/*.png; without it, fruit is drawn into OUTPUT_DIR/preprocessed_images.",
-)
-@click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where models/ goes.")
-@click.option("--epochs", type=int, help="Passes over the pictures, in all.")
-@click.option("--batch-size", type=int, help="Pictures per step.")
-@click.option("--learning-rate", type=float, help="Adam's, for both networks.")
-@click.option("--noise-dim", type=int, help="Numbers in a latent.")
-@click.option("--width", type=int, help="Channels next to the image; 64 is the published size.")
-@click.option("--seed", type=int, help="Of the weights, the order and the drawn pictures.")
-@training_options(
-    ("d-fake", "d-loss", "g-loss"),
-    "What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
-)
-def command(
-    output: Output,
-    profile: str,
-    data_dir: Path | None,
-    output_dir: Path,
-    epochs: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    noise_dim: int | None,
-    width: int | None,
-    seed: int | None,
-    resume: Path | None,
-    num_threads: int | None,
-    **saving_flags: Any,
-) -> None:
+@gan_options
+def command(output: Output, profile: str, **flags: Any) -> None:
     """Train the GAN of 128x128 grayscale fruit.
 
     After every epoch models/latest_model.pth is replaced, in chunks where it is above the cap;
@@ -81,56 +26,9 @@ def command(
     lists them, and inference/ holds the best and the final generator for use. While it trains,
     training_progress/curves.png shows the losses and answers of all epochs so far.
     """
-    import torch
-
-    from train.fruits import fruit_drawings
-    from train.gan import train_gan
     from train.gan_config import PROFILES
-    from train.gan_criteria import CRITERIA
-    from train.images import load_images
 
-    if num_threads:
-        torch.set_num_threads(num_threads)
-    chosen = PROFILES[profile]
-    config = _with_flags(
-        chosen.config,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        noise_dim=noise_dim,
-        width=width,
-        seed=seed,
-    )
-    saving = chosen_saving(chosen.max_chunk_mb, CRITERIA, **saving_flags)
-    folder = data_dir or output_dir / "preprocessed_images"
-    if data_dir is None:
-        per_class, kinds = chosen.images_per_class, chosen.classes
-        fruit = fruit_drawings(folder, per_class, config.seed, kinds)
-        # Other pictures that lie there already are taken as they are.
-        draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
-    images = load_images(folder).images
-    output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
-    train = partial(
-        train_gan,
-        images,
-        config,
-        output_dir,
-        resume=resume,
-        saving=saving,
-        device="cuda" if torch.cuda.is_available() else "cpu",
-    )
-    result = show_training(output, train, config.epochs, saving_flags["metric"], _SHOWN)
-    output.next_step(
-        f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
-        "--precision fp32 --precision fp16 --precision int8"
-    )
-
-
-def _with_flags(config: "GanConfig", **flags: float | None) -> "GanConfig":
-    given = {name: value for name, value in flags.items() if value is not None}
-    if "learning_rate" in given:
-        given["discriminator_rate"] = given["learning_rate"]
-    return replace(config, **given)  # type: ignore[arg-type]  # each flag has its field's type
+    train_by_flags(output, PROFILES[profile], **flags)
 
 
 if __name__ == "__main__":

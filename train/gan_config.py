@@ -11,6 +11,9 @@ from train.config_values import refuse_other_values
 
 MAY_CHANGE = frozenset({"epochs", "sample_every", "learning_rate", "discriminator_rate"})
 """What a run may be told anew when it is resumed."""
+MIXED_PRECISIONS = ("no", "bf16")
+_LATER = {"mixed_precision": "no"}
+"""Settings that older checkpoints do not have, by what those were trained by."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class GanConfig:
             keeps it from growing too sure (one-sided label smoothing, Salimans et al. 2016).
         average_decay: how slowly the generator's running average follows it (0 ships the
             generator as it is); averaging evens out the last steps (Yaz et al. 2019).
+        mixed_precision: "bf16" computes convolutions in bfloat16, where the processor does that
+            faster; weights, optimisers and losses stay float32. "no" does all in float32.
     """
 
     epochs: int = 100
@@ -40,6 +45,7 @@ class GanConfig:
     real_label: float = 1.0
     average_decay: float = 0.999
     sample_every: int = 5
+    mixed_precision: str = "no"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "noise_dim", "width", "sample_every"):
@@ -56,6 +62,9 @@ class GanConfig:
             raise UsageError(f"real_label: is {self.real_label}; give more than 0, up to 1")
         if not 0 <= self.average_decay < 1:
             raise UsageError(f"average_decay: is {self.average_decay}; give 0 up to below 1")
+        if self.mixed_precision not in MIXED_PRECISIONS:
+            known = " or ".join(MIXED_PRECISIONS)
+            raise UsageError(f"mixed_precision: is {self.mixed_precision!r}; choose {known}")
 
     def as_dict(self) -> dict[str, Any]:
         """The config as plain values, as a checkpoint holds it."""
@@ -68,8 +77,9 @@ class GanConfig:
         Raises:
             BadInputError: a value is missing or unknown.
         """
-        refuse_other_values(cls, values)
-        return cls(**{**values, "betas": (values["betas"][0], values["betas"][1])})
+        whole = {**_LATER, **values}
+        refuse_other_values(cls, whole)
+        return cls(**{**whole, "betas": (whole["betas"][0], whole["betas"][1])})
 
 
 @dataclass(frozen=True)
