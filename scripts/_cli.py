@@ -19,6 +19,7 @@ COMMANDS = {
     "train-gan": "scripts.train_gan",
     "train-classifier": "scripts.train_classifier",
     "train-watermark": "scripts.train_watermark",
+    "score-images": "scripts.score_images",
     "check-models": "scripts.check_models",
     "convert-existing-models": "scripts.convert_existing_models",
     "clean": "scripts.clean",
