@@ -18,8 +18,10 @@ _COLUMNS = (
     Column("picture", "picture"),
     Column("training_picture", "most like"),
     Column("distance", "RMS of 255", number, right=True),
+    Column("closeness", "of the sixth", number, right=True),
 )
 _SHOWN = 3
+_TITLE = "Likeliest copies: distance as a part of that to the sixth training picture, 0 is a copy"
 
 
 def choose_sheets(
@@ -54,6 +56,7 @@ def show_pairs(
             "source": drawn.source.name,
             "picture": drawn.names[pair.generated],
             "training_picture": real.names[pair.real],
+            "closeness": pair.closeness,
             "distance": pair.distance,
             "rank": rank,
         }
@@ -62,7 +65,12 @@ def show_pairs(
     ]
     output.fact("nearest_pairs", rows)
     first = [row for row in rows if row["rank"] <= _SHOWN]
-    output.table(None, "Most like a training picture", _COLUMNS, first)
+    output.table(
+        None,
+        _TITLE,
+        _COLUMNS,
+        first,
+    )
 
 
 def write_sheet(
@@ -79,7 +87,7 @@ def write_sheet(
         ShownPair(
             drawn.pictures[pair.generated, 0],
             real.training.pictures[pair.real, 0],
-            (f"{drawn.names[pair.generated]}, {pair.distance:.1f}", real.names[pair.real]),
+            (f"{drawn.names[pair.generated]}, {pair.closeness:.2f}", real.names[pair.real]),
         )
         for pair in found.pairs
     ]

@@ -65,8 +65,8 @@ def untrained_pictures(checkpoint: Path, count: int, seed: int) -> NDArray[np.ui
     Raises:
         BadInputError: as `generate_pictures`.
     """
-    network = _open(checkpoint)
     with torch.random.fork_rng(devices=[]):
+        network = _open(checkpoint)
         torch.manual_seed(seed)
         for part in network.modules():
             reset = getattr(part, "reset_parameters", None)

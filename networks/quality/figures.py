@@ -26,7 +26,7 @@ FIGURES = (
     Figure("coverage", "more", "real pictures with a generated one among their likes", share=True),
     Figure("diversity", "near 1", "how much its pictures differ from each other; real ones: 1"),
     Figure("repeated", "less", "as near to another of the set as 1 in 20 real ones", share=True),
-    Figure("copied", "less", "as near to a training picture as 1 in 20 unseen ones", share=True),
+    Figure("copied", "less", "as much like one training picture as 1 in 20 unseen", share=True),
     Figure("class_distance", "less", "would have to be another fruit to be balanced", share=True),
     Figure("confidence", "more", "how sure the classifier is which fruit each is", share=True),
     Figure("checkerboard", "near 1", "fine grid of upsampling: above 1 grid or noise, below blur"),

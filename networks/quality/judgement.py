@@ -6,7 +6,7 @@ some figures depend on it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class SetQuality:
         kid: with the ends of its 95 % interval.
         class_distance, confidence, class_shares: None where the classifier is not to be trusted.
         checkerboard: NaN where the pictures are all of one grey.
-        pairs: the pictures that are most like a training picture, the nearest first.
+        pairs: the likeliest copies of a training picture, the likeliest first.
     """
 
     count: int
@@ -134,8 +134,8 @@ class _Yardstick:
         density, coverage = density_and_coverage(real, seen.features)
         apart = distances(small)
         pairs = nearest_pairs(small, self.training)
-        to_training = np.array([pair.distance for pair in pairs])
-        worst = (Pair(int(places[it.generated]), it.real, it.distance) for it in pairs[:_PAIRS])
+        closeness = np.array([pair.closeness for pair in pairs])
+        worst = (replace(it, generated=int(places[it.generated])) for it in pairs[:_PAIRS])
         return SetQuality(
             count=len(chosen),
             kid=kid.value,
@@ -146,7 +146,7 @@ class _Yardstick:
             coverage=coverage,
             diversity=mean_distance(apart) / self.apart,
             repeated=share_below(nearest_distances(apart), self.fellow),
-            copied=share_below(to_training, self.copy),
+            copied=share_below(closeness, self.copy),
             checkerboard=checkerboard_share(chosen) / self.checkerboard,
             class_distance=self._if_trusted(total_variation(seen.shares, self.real.shares)),
             confidence=self._if_trusted(seen.confidence),
@@ -208,7 +208,7 @@ def judge_pictures(
         count=count,
         training=len(real),
         sets={name: judged(name, pictures) for name, pictures in fakes.items()},
-        floor=judged("real", unseen.pictures),
+        floor=judged("real", held_out.pictures),
         ceilings={name: judged(name, pictures) for name, pictures in spoilt.items()},
         real_shares=None if refused else _by_class(classifier, yardstick.real),
         accuracy=accuracy,
@@ -233,7 +233,7 @@ def _measure(
 ) -> _Yardstick:
     chosen = real.pictures[_some(len(real), count, seed)]
     training, of_unseen = thumbnails(real.pictures), thumbnails(unseen.pictures)
-    to_training = [pair.distance for pair in nearest_pairs(of_unseen, training)]
+    closeness = [pair.closeness for pair in nearest_pairs(of_unseen, training)]
     return _Yardstick(
         classifier=classifier,
         classes_count=classes_count,
@@ -241,7 +241,7 @@ def _measure(
         training=training,
         apart=mean_distance(distances(thumbnails(chosen))),
         fellow=unusual(nearest_distances(distances(of_unseen))),
-        copy=unusual(np.array(to_training)),
+        copy=unusual(np.array(closeness)),
         checkerboard=checkerboard_share(chosen),
     )
 

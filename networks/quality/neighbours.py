@@ -25,12 +25,17 @@ def distances_between(ones: Rows, others: Rows) -> NDArray[np.float64]:
     return found
 
 
-def nearest_of(ones: Rows, others: Rows) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Of each of `ones` (N, ...) the distance to the nearest of `others`, and its place there."""
+def nearest_of(ones: Rows, others: Rows, rank: int) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Of each of `ones` (N, ...) the distances to its `rank` nearest of `others`, and their places.
+
+    Both are (N, rank), the nearest first.
+    """
     apart, places = [], []
     for first in range(0, len(ones), _BLOCK):
         block = distances_between(ones[first : first + _BLOCK], others)
-        nearest = block.argmin(axis=1)
-        places.append(nearest)
-        apart.append(block[np.arange(len(block)), nearest])
+        order = np.argpartition(block, rank - 1, axis=1)[:, :rank]
+        found = np.take_along_axis(block, order, axis=1)
+        sorting = found.argsort(axis=1, kind="stable")
+        places.append(np.take_along_axis(order, sorting, axis=1))
+        apart.append(np.take_along_axis(found, sorting, axis=1))
     return np.concatenate(apart), np.concatenate(places)
