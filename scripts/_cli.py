@@ -18,6 +18,7 @@ from chunkport.errors import ChunkportError
 COMMANDS = {
     "train-gan": "scripts.train_gan",
     "train-gan-single-fruit": "scripts.train_gan_single_fruit",
+    "generate-images": "scripts.generate_images",
     "train-classifier": "scripts.train_classifier",
     "train-watermark": "scripts.train_watermark",
     "check-models": "scripts.check_models",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from checkpoints import load_model_chunked
 from chunkport.errors import UsageError
 from networks.fruit_classifier import FruitCNN, looks_at, read_classifier
-from networks.fruit_features import fruit_classifier
+from networks.fruit_features import are_fruit_like, fruit_classifier
 
 _BATCH = 64
 _LEVELS = 255
@@ -25,11 +25,14 @@ class Classified:
         classes: the names of all classes, also of those that no picture is of.
         labels: (N,), into `classes`.
         confidences: (N,), the probability that the classifier gives to that class.
+        fruit_like: whether the pictures are like those it was trained on; if not, its answers say
+            little, however sure it is.
     """
 
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
     confidences: NDArray[np.float32]
+    fruit_like: bool
 
     @property
     def mean_confidence(self) -> float:
@@ -81,13 +84,15 @@ def classify_pictures(
             f"the classifier looks at grey pictures of 128 x 128, and these are {shape}; leave "
             "out --classify"
         )
-    parts = []
+    answers, features = [], []
     with torch.inference_mode():
         for part in torch.split(torch.from_numpy(pictures), _BATCH):
-            logits = network(part.to(torch.float32) * (2 / _LEVELS) - 1)
-            parts.append(logits.softmax(dim=1).max(dim=1))
+            images = part.to(torch.float32) * (2 / _LEVELS) - 1
+            answers.append(network(images).softmax(dim=1).max(dim=1))
+            features.append(network.features(images))
     return Classified(
         classes=classes,
-        labels=torch.cat([part.indices for part in parts]).numpy(),
-        confidences=torch.cat([part.values for part in parts]).numpy(),
+        labels=torch.cat([answer.indices for answer in answers]).numpy(),
+        confidences=torch.cat([answer.values for answer in answers]).numpy(),
+        fruit_like=are_fruit_like(torch.cat(features).numpy()),
     )

@@ -25,15 +25,17 @@ class PictureFolder:
     Attributes:
         samples: the pictures, in order.
         grid: the first ones side by side; None where none was asked for.
+        written: how many of these files are new or replaced.
         others: pictures of an earlier run that go by later numbers, in order.
     """
 
     samples: tuple[Path, ...]
     grid: Path | None
+    written: int
     others: tuple[Path, ...]
 
 
-def write_pictures(
+def write_picture_folder(
     pictures: NDArray[np.uint8], folder: Path, *, count: int, in_grid: int, force: bool = False
 ) -> PictureFolder:
     """Write `count` of the pictures (N, C, H, W) as `sample_000.png` and on, and `grid_64.png`.
@@ -61,16 +63,16 @@ def write_pictures(
     }
     taken = [path for path in changed if path.exists()]
     if taken and not force:
-        more = f" and {len(taken) - 1} more of its folder" if len(taken) > 1 else ""
+        more = f", and {len(taken) - 1} more of its folder" if len(taken) > 1 else ""
         raise UsageError(
-            f"{taken[0]}{more}: there already, and another picture; use --force to replace, or "
+            f"{taken[0]}: another picture is there already{more}; use --force to replace, or "
             "choose another --output-dir"
         )
     make_folder(folder)
     for path, content in changed.items():
         with replacing(path) as temporary:
             temporary.write_bytes(content)
-    return PictureFolder(samples, grid, _others(folder, count))
+    return PictureFolder(samples, grid, len(changed), _others(folder, count))
 
 
 def _png(picture: NDArray[np.uint8]) -> bytes:
