@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """" Did you mean 'fp16'?", with a blank before it; empty where none is near.
+    """The sentence that asks for the nearest name, a blank before it; empty where none is near.
 
     Capital and small letters count as the same.
     """

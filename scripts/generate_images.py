@@ -129,7 +129,9 @@ def _show_pictures(output: Output, folder: "PictureFolder", found: "Classified |
     if found is not None:
         rows = [row | answer for row, answer in zip(rows, found.of_each(), strict=True)]
     first, last = folder.samples[0], folder.samples[-1].name
-    output.fact("pictures", rows, f"Pictures: {first} to {last}" if rows[1:] else f"Picture: {first}")
+    output.fact(
+        "pictures", rows, f"Pictures: {first} to {last}" if rows[1:] else f"Picture: {first}"
+    )
     grid = None if folder.grid is None else str(folder.grid)
     output.fact("grid", grid, None if grid is None else f"Grid: {grid}")
     if folder.others:

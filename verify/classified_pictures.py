@@ -42,9 +42,7 @@ class Classified:
     def of_each(self) -> list[dict[str, Any]]:
         """Class and confidence of every picture, in order."""
         pairs = zip(self.labels, self.confidences, strict=True)
-        return [
-            {"class": self.classes[label], "confidence": float(sure)} for label, sure in pairs
-        ]
+        return [{"class": self.classes[label], "confidence": float(sure)} for label, sure in pairs]
 
     def histogram(self) -> list[dict[str, Any]]:
         """How many pictures are of each class; the mean confidence is None where none is."""

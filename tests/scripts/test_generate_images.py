@@ -87,9 +87,8 @@ def test_a_published_place_stands_for_the_one_here(run_here: Run, models: Path) 
         assert named in done.stderr
 
 
-def test_the_seed_decides_every_byte_whatever_the_number(
-    run_here: Run, models: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("models")
+def test_the_seed_decides_every_byte_whatever_the_number(run_here: Run, tmp_path: Path) -> None:
     for number, folder in (("33", "many"), ("3", "few")):
         done = run_here("generate-images", "--num", number, "--grid", "0", "-o", folder)
         assert done.returncode == 0, done.stderr
@@ -111,7 +110,8 @@ def test_the_seed_decides_every_byte_whatever_the_number(
     assert not few.items() & pictures(tmp_path / "few").items()
 
 
-def test_each_picture_gets_a_class(run_here: Run, models: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("models")
+def test_each_picture_gets_a_class(run_here: Run, tmp_path: Path) -> None:
     asked = ("generate-images", "--num", "5", "--grid", "0", "--classify")
     done = run_here(*asked, "--format", "json")
     assert done.returncode == 0, done.stderr
@@ -181,7 +181,11 @@ def test_checkpoints_of_other_training_loops(
                          "--truncation", "0.1")  # fmt: skip
     assert truncated.returncode == 0, truncated.stderr
     spread = [
-        float(np.std([np.asarray(Image.open(path), float) for path in folder.glob("sample*")], 0).mean())
+        float(
+            np.std(
+                [np.asarray(Image.open(path), float) for path in folder.glob("sample*")], 0
+            ).mean()
+        )
         for folder in (tmp_path / "typical", tmp_path / "bare_pth")
     ]
     assert spread[0] < 0.5 * spread[1]

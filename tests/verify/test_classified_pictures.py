@@ -53,7 +53,7 @@ def test_a_classifier_of_ones_own_has_its_own_classes(tmp_path: Path) -> None:
     assert sum(row["count"] for row in found.histogram()) == 3
 
 
-def test_what_it_cannot_look_at_is_refused(tmp_path: Path, generator_checkpoint: Path) -> None:
+def test_what_it_cannot_look_at_is_refused(generator_checkpoint: Path) -> None:
     with pytest.raises(UsageError, match="these are 3 x 128 x 128; leave out --classify"):
         classify_pictures(np.zeros((1, 3, 128, 128), np.uint8), *open_classifier(None))
     with pytest.raises(BadInputError, match="holds no fruit classifier"):
