@@ -20,8 +20,8 @@ OTHER_KERNEL = {"lr": 0.5, "fused": None, "foreach": False}
 def trained(steps: int) -> GanState:
     state = new_state(TINY)
     torch.manual_seed(steps)
-    for _ in range(steps):
-        train_step(state, torch.rand(4, 1, 128, 128) * 2 - 1)
+    for step in range(steps):
+        train_step(state, torch.rand(4, 1, 128, 128) * 2 - 1, step)
     return state
 
 
@@ -37,7 +37,7 @@ def weights(network: nn.Module) -> torch.Tensor:
 
 def go_on(state: GanState) -> torch.Tensor:
     torch.manual_seed(7)
-    train_step(state, torch.rand(4, 1, 128, 128) * 2 - 1)
+    train_step(state, torch.rand(4, 1, 128, 128) * 2 - 1, 2)
     return torch.cat([weights(state.generator), weights(state.discriminator)])
 
 
