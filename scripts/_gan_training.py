@@ -53,8 +53,14 @@ _RECIPE = (
     ),
     click.option(
         "--mixed-precision",
-        type=click.Choice(["no", "bf16"]),
-        help="bf16: convolutions in bfloat16, faster where the processor has it.",
+        type=click.Choice(["no", "bf16", "fp16"]),
+        help="bf16: convolutions in bfloat16, faster where the processor has it; fp16: in float16, "
+        "on a GPU.",
+    ),
+    click.option(
+        "--accumulate",
+        type=int,
+        help="Parts that a step computes its batch in, one by one, for less memory.",
     ),
     click.option("--sample-every", type=int, help="Epochs between sample pictures."),
     click.option("--seed", type=int, help="Of the weights, the order and the drawn pictures."),
@@ -77,6 +83,11 @@ def gan_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "OUTPUT_DIR/preprocessed_images.",
         ),
         click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where models/ goes."),
+        click.option(
+            "--device",
+            default="auto",
+            help="auto, cpu, cuda, cuda:1 or mps; auto is a GPU by CUDA where there is one.",
+        ),
     )
     for option in reversed((*places, *_RECIPE)):
         function = option(function)
@@ -91,12 +102,14 @@ def train_by_flags(
     output_dir: Path,
     resume: Path | None,
     num_threads: int | None,
+    device: str = "auto",
     only: str | None = None,
     **flags: Any,
 ) -> None:
     """Train by the profile as the flags of `gan_options` change it, and say what it leaves.
 
-    `only` names the one class of pictures to train on.
+    `only` names the one class of pictures to train on. Of several processes that a launcher started
+    the first alone says something.
     """
     import torch
 
@@ -105,6 +118,7 @@ def train_by_flags(
     from train.gan_config import GanConfig
     from train.gan_criteria import CRITERIA
     from train.images import load_images
+    from train.processes import joined_processes
 
     if num_threads:
         torch.set_num_threads(num_threads)
@@ -112,23 +126,33 @@ def train_by_flags(
     config = _with_flags(profile.config, {name: flags.pop(name) for name in names & flags.keys()})
     saving = chosen_saving(profile.max_chunk_mb, CRITERIA, **flags)
     folder = data_dir or output_dir / "preprocessed_images"
-    if data_dir is None:
-        kinds = profile.classes if only is None else (only,)
-        fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
-        # Other pictures that lie there already are taken as they are.
-        draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
-    images = load_images(folder, only).images
-    output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
-    train = partial(
-        train_gan,
-        images,
-        config,
-        output_dir,
-        resume=resume,
-        saving=saving,
-        device="cuda" if torch.cuda.is_available() else "cpu",
-    )
-    result = show_training(output, train, config.epochs, flags["metric"], _SHOWN)
+    with joined_processes(device) as processes:
+        if not processes.first:
+            output.hush()
+        if data_dir is None and processes.first_here:
+            kinds = profile.classes if only is None else (only,)
+            fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
+            # Other pictures that lie there already are taken as they are.
+            draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
+        processes.wait()
+        images = load_images(folder, only).images
+        by = f", {processes.count} processes" if processes.count > 1 else ""
+        output.note(
+            f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs{by}."
+        )
+        train = partial(
+            train_gan,
+            images,
+            config,
+            output_dir,
+            resume=resume,
+            saving=saving,
+            processes=processes,
+        )
+        if not processes.first:
+            train()
+            return
+        result = show_training(output, train, config.epochs, flags["metric"], _SHOWN)
     output.next_step(
         f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
         "--precision fp32 --precision fp16 --precision int8"

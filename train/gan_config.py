@@ -11,9 +11,24 @@ from train.config_values import refuse_other_values
 
 MAY_CHANGE = frozenset({"epochs", "sample_every", "learning_rate", "discriminator_rate"})
 """What a run may be told anew when it is resumed."""
-MIXED_PRECISIONS = ("no", "bf16")
-_LATER = {"mixed_precision": "no"}
+MIXED_PRECISIONS = ("no", "bf16", "fp16")
+_LATER = {"mixed_precision": "no", "accumulate": 1}
 """Settings that older checkpoints do not have, by what those were trained by."""
+
+
+def refuse_uneven_parts(batch: int, accumulate: int, processes: int = 1) -> None:
+    """Make sure that a batch falls into equal parts, of at least two images each.
+
+    Raises:
+        UsageError: it does not.
+    """
+    shares = accumulate * processes
+    if shares > 1 and (batch % shares or batch < 2 * accumulate):
+        by = f"accumulate {accumulate}" + (f" and {processes} processes" if processes > 1 else "")
+        raise UsageError(
+            f"batch_size: {batch} images do not fall into equal parts by {by}; give a multiple of "
+            f"{max(shares, 2 * accumulate)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,10 @@ class GanConfig:
         average_decay: how slowly the generator's running average follows it (0 ships the
             generator as it is); averaging evens out the last steps (Yaz et al. 2019).
         mixed_precision: "bf16" computes convolutions in bfloat16, where the processor does that
-            faster; weights, optimisers and losses stay float32. "no" does all in float32.
+            faster; weights, optimisers and losses stay float32. "fp16" does so in float16, whose
+            small numbers need losses to be scaled, on GPUs alone. "no" does all in float32.
+        accumulate: how many parts a batch is computed in, one after the other, for less memory.
+            Each step follows the mean of their gradients, and batch normalisation sees a part.
     """
 
     epochs: int = 100
@@ -46,9 +64,10 @@ class GanConfig:
     average_decay: float = 0.999
     sample_every: int = 5
     mixed_precision: str = "no"
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "noise_dim", "width", "sample_every"):
+        for name in ("epochs", "noise_dim", "width", "sample_every", "accumulate"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}: is {getattr(self, name)}; give at least 1")
         if self.batch_size < 2:  # noqa: PLR2004 - batch normalisation of one image is undefined
@@ -63,8 +82,9 @@ class GanConfig:
         if not 0 <= self.average_decay < 1:
             raise UsageError(f"average_decay: is {self.average_decay}; give 0 up to below 1")
         if self.mixed_precision not in MIXED_PRECISIONS:
-            known = " or ".join(MIXED_PRECISIONS)
-            raise UsageError(f"mixed_precision: is {self.mixed_precision!r}; choose {known}")
+            known = ", ".join(MIXED_PRECISIONS)
+            raise UsageError(f"mixed_precision: is {self.mixed_precision!r}; choose one of {known}")
+        refuse_uneven_parts(self.batch_size, self.accumulate)
 
     def as_dict(self) -> dict[str, Any]:
         """The config as plain values, as a checkpoint holds it."""

@@ -8,7 +8,9 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 
 from networks.gan import WIDTH, Discriminator, Generator
 from train.gan_config import GanConfig
+from train.processes import ALONE, Processes
 from train.seeds import derived_seed
+from train.whole_batch import see_the_whole_batch
 
 _INITIAL_STD = 0.02
 _STATISTICS_BATCHES = 8
@@ -17,7 +19,10 @@ _STATISTICS_BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class GanState:
-    """The two networks, their optimisers and the generator's average, as `config` wants them."""
+    """The two networks, their optimisers and the generator's average, as `config` wants them.
+
+    `scaler` keeps float16's gradients from vanishing; it does nothing in other precisions.
+    """
 
     config: GanConfig
     generator: Generator
@@ -25,6 +30,8 @@ class GanState:
     average: AveragedModel
     optimizer_g: torch.optim.Adam
     optimizer_d: torch.optim.Adam
+    scaler: torch.amp.GradScaler
+    processes: Processes = ALONE
 
 
 def _init_weights(network: nn.Module, width: int) -> None:
@@ -59,7 +66,7 @@ def _averaged(generator: Generator, decay: float) -> AveragedModel:
     return AveragedModel(generator, avg_fn=blend)
 
 
-def new_state(config: GanConfig, device: str = "cpu") -> GanState:
+def new_state(config: GanConfig, processes: Processes = ALONE) -> GanState:
     """Networks at their starting weights, decided by the config's seed."""
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, "weights"))
@@ -67,18 +74,24 @@ def new_state(config: GanConfig, device: str = "cpu") -> GanState:
         discriminator = Discriminator(config.width)
         _init_weights(generator, config.width)
         _init_weights(discriminator, config.width)
-    generator.to(device)
-    discriminator.to(device)
-    betas = config.betas
+    generator.to(processes.device)
+    discriminator.to(processes.device)
+    average = _averaged(generator, config.average_decay)  # before its layers see other shares
+    if processes.count > 1:
+        see_the_whole_batch(generator, processes)
+        see_the_whole_batch(discriminator, processes)
+    device, betas = torch.device(processes.device).type, config.betas
     return GanState(
         config=config,
         generator=generator,
         discriminator=discriminator,
-        average=_averaged(generator, config.average_decay),
+        average=average,
         optimizer_g=torch.optim.Adam(generator.parameters(), lr=config.learning_rate, betas=betas),
         optimizer_d=torch.optim.Adam(
             discriminator.parameters(), lr=config.discriminator_rate, betas=betas
         ),
+        scaler=torch.amp.GradScaler(device, enabled=config.mixed_precision == "fp16"),
+        processes=processes,
     )
 
 
