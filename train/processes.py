@@ -6,7 +6,7 @@ works on its share. So losses and weights do not depend on how many there are.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -51,6 +51,10 @@ class Processes:
         """This process's rows of what was decided for the whole batch, a multiple of `count`."""
         rows = len(batch) // self.count
         return batch[self.index * rows : (self.index + 1) * rows]
+
+    def drawn(self, rows: int, draw: Callable[[int], torch.Tensor]) -> torch.Tensor:
+        """This process's `rows` of what `draw(rows of all)` gives, the same in every process."""
+        return self.share(draw(self.whole(rows)))
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
         """The mean over the processes, through which gradients flow."""

@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from train.processes import Processes
 
@@ -51,19 +50,21 @@ class WholeBatchNorm(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the bas
         self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
 
 
-class WholeBatchDropout(nn.Dropout):
-    """Dropout of what one process with the whole batch would drop."""
+class WholeBatchDropout(nn.Module):
+    """A dropout layer that drops what it would of the whole batch."""
 
     def __init__(self, layer: nn.Dropout, processes: Processes) -> None:
-        super().__init__(layer.p)
+        super().__init__()
+        self.layer = layer
         self.processes = processes
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, ...) -> (B, ...), where B is a share of equal size."""
         if not self.training:
             return x
-        whole = x.new_ones(self.processes.whole(len(x)), *x.shape[1:])
-        return x * self.processes.share(functional.dropout(whole, self.p))
+        return x * self.processes.drawn(
+            len(x), lambda rows: self.layer(x.new_ones(rows, *x.shape[1:]))
+        )
 
 
 def see_the_whole_batch(network: nn.Module, processes: Processes) -> None:
@@ -76,4 +77,5 @@ def see_the_whole_batch(network: nn.Module, processes: Processes) -> None:
             whole = WholeBatchDropout(layer, processes)
         else:
             continue
-        network.set_submodule(name, whole)
+        parent, _, own_name = name.rpartition(".")
+        setattr(network.get_submodule(parent), own_name, whole)

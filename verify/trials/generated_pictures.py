@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.diversity import distances, mean_distance, nearest_distances
 from networks.fruit_classifier import looks_at
 from networks.fruit_features import features_sha256, fruit_features
-from networks.set_distance import chance_kid, paired_kid
+from networks.quality.diversity import distances, mean_distance, nearest_distances
+from networks.quality.set_distance import chance_kid, paired_kid
 from verify.message_statistics import Interval
 from verify.metrics import Values, psnr_db, ssim
 from verify.picture_outputs import as_pictures, is_picture
@@ -71,7 +71,7 @@ class _Side:
     Attributes:
         pictures: (N, H, W, C).
         features: of them, (N, d); None where the fruit classifier cannot look at them.
-        apart: how much any two differ; see `networks.diversity.distances`.
+        apart: how much any two differ; see `networks.quality.diversity.distances`.
     """
 
     pictures: Values
