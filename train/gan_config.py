@@ -48,7 +48,7 @@ _ALLOWED: dict[str, _Rule] = {
     **dict.fromkeys(("epochs", "noise_dim", "width", "sample_every"), _COUNT),
     **dict.fromkeys(("r1_every", "input_noise_steps", "accumulate"), _COUNT),
     # Batch normalisation of one image is undefined.
-    "batch_size": (lambda value: value >= 2, "give at least 2"),  # noqa: PLR2004
+    "batch_size": (lambda value: value >= 2, "give at least 2"),  # noqa: PLR2004 - normalising one image is undefined
     **dict.fromkeys(("learning_rate", "discriminator_rate", "initial_std"), _RATE),
     **dict.fromkeys(("r1_gamma", "input_noise", "clip_gradients"), _STRENGTH),
     **dict.fromkeys(("average_decay", "dropout"), _SHARE),

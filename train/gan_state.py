@@ -95,6 +95,14 @@ def _adam(network: nn.Module, rate: float, betas: tuple[float, float]) -> torch.
     return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True)
 
 
+def learning_rates(state: GanState) -> dict[str, float]:
+    """As the optimisers have them now, by the config's names."""
+    return {
+        "learning_rate": state.optimizer_g.param_groups[0]["lr"],
+        "discriminator_rate": state.optimizer_d.param_groups[0]["lr"],
+    }
+
+
 def shipped_generator(state: GanState, epoch: int) -> Generator:
     """The generator meant for use: the average if there is one, with statistics of its own.
 
