@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts._fruit_pictures import picture_options, read_to_train_on
 from scripts._gan_recipe import RECIPE, recipe_by_flags
 from scripts._options import FOLDER
 from scripts._output import Column, Output, number
@@ -15,6 +16,7 @@ from scripts._training import (
     Shown,
     chosen_saving,
     draw_pictures,
+    refuse_output_among,
     show_training,
     training_options,
 )
@@ -36,25 +38,41 @@ _SHOWN = Shown(
 )
 
 
-def gan_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the flags that `train_by_flags` takes."""
-    decorate = training_options(
+def gan_options(
+    *, output_dir: str | None = ".", shown_dir: str | bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags that `train_by_flags` takes.
+
+    `output_dir` is the folder without `--output-dir`, `shown_dir` what the help says of it.
+    """
+    places = (
+        click.option(
+            "--profile",
+            type=click.Choice(["standard", "demo"]),
+            default="standard",
+            help="standard: the published size, for a GPU; demo: small, minutes on two cores.",
+        ),
+        click.option(
+            "-o",
+            "--output-dir",
+            type=FOLDER,
+            default=output_dir,
+            show_default=shown_dir,
+            help="Where models/ goes.",
+        ),
+    )
+    saving = training_options(
         ("d-fake", "d-loss", "g-loss"),
         "What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
     )
-    function = decorate(function)
-    places = (
-        click.option(
-            "--data-dir",
-            type=FOLDER,
-            help="Pictures as CLASS/*.png; without it, fruit is drawn into "
-            "OUTPUT_DIR/preprocessed_images.",
-        ),
-        click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where models/ goes."),
-    )
-    for option in reversed((*places, *RECIPE)):
-        function = option(function)
-    return function
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        function = saving(function)
+        for option in reversed((*places, *RECIPE)):
+            function = option(function)
+        return picture_options(function)
+
+    return decorate
 
 
 def train_by_flags(
@@ -62,6 +80,8 @@ def train_by_flags(
     profile: "Profile",
     *,
     data_dir: Path | None,
+    group_by_fruit: bool | None,
+    skip_bad_files: bool,
     output_dir: Path,
     resume: Path | None,
     num_threads: int | None,
@@ -77,19 +97,21 @@ def train_by_flags(
     from train.fruits import fruit_drawings
     from train.gan import train_gan
     from train.gan_criteria import CRITERIA
-    from train.images import load_images
 
     if num_threads:
         torch.set_num_threads(num_threads)
     config = recipe_by_flags(profile.config, flags)
     saving = chosen_saving(profile.max_chunk_mb, CRITERIA, **flags)
+    refuse_output_among(data_dir, output_dir)
     folder = data_dir or output_dir / "preprocessed_images"
     if data_dir is None:
         kinds = profile.classes if only is None else (only,)
         fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
         # Other pictures that lie there already are taken as they are.
         draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
-    images = load_images(folder, only).images
+    images = read_to_train_on(
+        output, folder, only, group_by_fruit=group_by_fruit, skip_bad_files=skip_bad_files
+    ).images
     output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
     train = partial(
         train_gan,

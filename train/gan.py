@@ -13,7 +13,7 @@ from train.gan_config import MAY_CHANGE, GanConfig
 from train.gan_criteria import CRITERIA, d_fake_distance
 from train.gan_losses import LOSSES
 from train.gan_release import generator_for_use
-from train.gan_state import new_state, shipped_generator
+from train.gan_state import learning_rates, new_state, shipped_generator
 from train.gan_step import STEP_KEYS, train_step
 from train.images import to_unit_range
 from train.loop import BatchReport, EpochReport, TrainingResult, say_nothing, train
@@ -55,6 +55,7 @@ def gan_run(config: GanConfig, device: str = "cpu") -> Run[Generator]:
         derive=partial(d_fake_distance, epochs=config.epochs),
         write_sample=lambda generator, path: write_grid(generator, latents, path),
         panels=(Panel("Losses", LOSSES[config.loss], _LOSSES), _ANSWERS),
+        rates=partial(learning_rates, state),
         details={"noise_dim": config.noise_dim},
         inference_model=generator_for_use,
         device=device,

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, update_bn
 
 from networks.gan import WIDTH, Discriminator, Generator
+from train.dropout import CpuDropout
 from train.gan_config import GanConfig
 from train.seeds import derived_seed
 
@@ -44,13 +45,12 @@ def _init_weights(network: nn.Module, std: float, width: int) -> None:
 def _averaged(generator: Generator, decay: float) -> AveragedModel:
     """A running average of the weights that warms up, so that the first ones soon fade."""
 
-    def blend(
-        average: torch.Tensor, current: torch.Tensor, seen: torch.Tensor | int
-    ) -> torch.Tensor:
+    def blend(averages: PARAM_LIST, currents: PARAM_LIST, seen: torch.Tensor | int) -> None:
         now = min(decay, (1 + int(seen)) / (10 + int(seen)))
-        return torch.lerp(current, average, now)
+        for average, current in zip(averages, currents, strict=True):
+            average.lerp_(current, 1 - now)
 
-    return AveragedModel(generator, avg_fn=blend)
+    return AveragedModel(generator, multi_avg_fn=blend)
 
 
 def new_state(config: GanConfig, device: str = "cpu") -> GanState:
@@ -59,23 +59,34 @@ def new_state(config: GanConfig, device: str = "cpu") -> GanState:
         torch.manual_seed(derived_seed(config.seed, "weights"))
         generator = Generator(config.noise_dim, config.width, config.upsampling)
         discriminator = Discriminator(config.width, config.dropout)
+        discriminator.dropout = CpuDropout(config.dropout)
         for network in (generator, discriminator):
             _init_weights(network, config.initial_std, config.width)
         if config.spectral_norm:
             discriminator.limit_gain()
     generator.to(device)
     discriminator.to(device)
-    betas = config.betas
     return GanState(
         config=config,
         generator=generator,
         discriminator=discriminator,
         average=_averaged(generator, config.average_decay),
-        optimizer_g=torch.optim.Adam(generator.parameters(), lr=config.learning_rate, betas=betas),
-        optimizer_d=torch.optim.Adam(
-            discriminator.parameters(), lr=config.discriminator_rate, betas=betas
-        ),
+        optimizer_g=_adam(generator, config.learning_rate, config.betas),
+        optimizer_d=_adam(discriminator, config.discriminator_rate, config.betas),
     )
+
+
+def _adam(network: nn.Module, rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
+    """Fused: weights and moments are gone through once, not once for each term."""
+    return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True)
+
+
+def learning_rates(state: GanState) -> dict[str, float]:
+    """As the optimisers have them now, by the config's names."""
+    return {
+        "learning_rate": state.optimizer_g.param_groups[0]["lr"],
+        "discriminator_rate": state.optimizer_d.param_groups[0]["lr"],
+    }
 
 
 def shipped_generator(state: GanState, epoch: int) -> Generator:

@@ -34,7 +34,7 @@ def _move(network: nn.Module, optimizer: torch.optim.Optimizer, clip_gradients: 
 
 def _discriminator_step(
     state: GanState, real: torch.Tensor, fake: torch.Tensor, step: int
-) -> tuple[float, float, float]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Teach the discriminator to tell `real` from `fake`: its loss, D(real), D(fake).
 
     The penalty is due every so many steps alone, and that many times as strong (Karras et al.
@@ -53,10 +53,10 @@ def _discriminator_step(
         whole = loss + strength * gradient_penalty(state.discriminator, real)
     torch.autograd.backward(whole)
     _move(state.discriminator, state.optimizer_d, config.clip_gradients)
-    return loss.item(), on_real.sigmoid().mean().item(), on_fake.sigmoid().mean().item()
+    return loss, on_real.sigmoid().mean(), on_fake.sigmoid().mean()
 
 
-def _generator_step(state: GanState, fake: torch.Tensor, step: int) -> float:
+def _generator_step(state: GanState, fake: torch.Tensor, step: int) -> torch.Tensor:
     """Teach the generator to have `fake` taken for real: its loss."""
     state.optimizer_g.zero_grad()
     # The discriminator's own gradients are not needed here, and cost a third of the step.
@@ -67,7 +67,7 @@ def _generator_step(state: GanState, fake: torch.Tensor, step: int) -> float:
     torch.autograd.backward(loss)
     state.discriminator.requires_grad_(requires_grad=True)
     _move(state.generator, state.optimizer_g, state.config.clip_gradients)
-    return loss.item()
+    return loss
 
 
 def train_step(state: GanState, real: torch.Tensor, step: int) -> dict[str, float]:
@@ -84,4 +84,6 @@ def train_step(state: GanState, real: torch.Tensor, step: int) -> dict[str, floa
     d_loss, d_real, d_fake = _discriminator_step(state, real, fake, step)
     g_loss = _generator_step(state, fake, step)
     state.average.update_parameters(state.generator)
-    return dict(zip(STEP_KEYS, (d_loss, g_loss, d_real, d_fake), strict=True))
+    # Read at once and last: a GPU stops for every number that is asked of it.
+    measured = torch.stack((d_loss, g_loss, d_real, d_fake)).tolist()
+    return dict(zip(STEP_KEYS, measured, strict=True))

@@ -107,6 +107,7 @@ class Run(Generic[Shipped]):
         evaluation_keys: the keys of what `evaluate` returns.
         write_sample: draws what is shipped into a PNG.
         panels: how the history is drawn; without any there are no curves.
+        rates: the learning rates now, by name.
         details: what else the checkpoints' metadata tell, plain values by name.
         inference_model: what an inference folder is made of, read from a checkpoint.
         device: PyTorch's name of where the networks are.
@@ -129,6 +130,7 @@ class Run(Generic[Shipped]):
     evaluation_keys: tuple[str, ...] = ()
     write_sample: Callable[[Shipped, Path], None] | None = None
     panels: tuple[Panel, ...] = ()
+    rates: Callable[[], Mapping[str, float]] = dict
     details: Mapping[str, Any] = field(default_factory=dict)
     inference_model: Callable[[Path], InferenceModel] | None = None
     device: str = "cpu"

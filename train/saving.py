@@ -29,6 +29,7 @@ class Saving:
         mode: whether more or less of it is better; None for its own.
         background: write while training goes on.
         container: the form of the files and the end of their names, "pth" or "safetensors".
+        stats_every_steps: between the lines of `stats.jsonl` within epochs; None for none.
     """
 
     max_chunk_mb: float = 90
@@ -39,9 +40,10 @@ class Saving:
     mode: Mode | None = None
     background: bool = False
     container: Container = "pth"
+    stats_every_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("every_epochs", "every_steps", "keep_top_k"):
+        for name in ("every_epochs", "every_steps", "keep_top_k", "stats_every_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name}: is {value}; give at least 1")
