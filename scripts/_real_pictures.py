@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chunkport.errors import UsageError
 from scripts._output import Output
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FIRST_UNSEEN = 1 << 24  # train-gan draws its fruit from 0 on, of the same seeds
 _HALF = 0.5
+_NAMELESS = ""
 
 
 @dataclass(frozen=True)
@@ -36,24 +37,36 @@ class RealSide:
     origin: str
 
 
-def real_pictures_of(folder: Path, held_out_dir: Path | None) -> RealSide:
-    """The pictures of a folder, with classes where it is CLASS/*.png.
+def real_pictures_of(
+    output: Output, folder: Path, held_out_dir: Path | None, **reading: Any
+) -> RealSide:
+    """The pictures of a folder, with classes where it has folders of them.
 
-    Without a folder of held-out ones, one half of them is set apart as if it had not been seen.
+    Without a folder of held-out ones, those are held out that a data set has for its own tests; or
+    one half of the pictures is set apart as if it had not been seen. `reading` is what the flags of
+    `reading_options` say.
 
     Raises:
         UsageError: no such folder, or too few pictures in it.
         BadInputError: a picture is damaged.
     """
+    from scripts._fruit_pictures import read_to_train_and_judge, read_to_train_on
     from train.images import split_held_out
 
-    loaded = _load(folder)
+    def read(place: Path) -> "ImageSet":
+        if _is_flat(place):
+            return _without_classes(place)
+        return read_to_train_on(output, place, None, **reading)
+
     if held_out_dir is not None:
-        training, held_out = loaded, _load(held_out_dir)
-        origin = f"{folder}, held out: {held_out_dir}"
+        training, held_out = read(folder), read(held_out_dir)
+    elif _is_flat(folder):
+        training, held_out = split_held_out(_without_classes(folder), _HALF)
     else:
-        training, held_out = split_held_out(loaded, _HALF)
-        origin = f"{folder}, one half set apart as held out"
+        training, held_out = read_to_train_and_judge(output, folder, _HALF, **reading)
+    origin = f"{folder}, {len(held_out)} held out" + (
+        f" from {held_out_dir}" if held_out_dir else ""
+    )
     return RealSide(_labelled(training), _labelled(held_out), training.names, origin)
 
 
@@ -93,10 +106,12 @@ def drawn_fruit(
     return RealSide(training, held_out, names, origin)
 
 
-def picture_set(folder: Path, count: int, seed: int) -> "tuple[NDArray[np.uint8], list[str]]":
-    """At most so many of the pictures of a folder and its subfolders, (N, 1, 128, 128), with names.
+def picture_set(
+    folder: Path, count: int | None = None, seed: int = 0
+) -> "tuple[NDArray[np.uint8], list[str]]":
+    """The pictures of a folder and its subfolders, (N, 1, 128, 128), and their names.
 
-    Where there are more, the seed chooses. Grids of several pictures (grid*.png) are left out.
+    Where there are more than `count`, the seed chooses. Grids of several pictures (grid*.png) are left out.
 
     Raises:
         UsageError: there are none.
@@ -118,29 +133,29 @@ def picture_set(folder: Path, count: int, seed: int) -> "tuple[NDArray[np.uint8]
     return np.stack([read_image(folder / name) for name in kept])[:, None], kept
 
 
-def _load(folder: Path) -> "ImageSet":
-    """Its pictures by class; all of one nameless class where they lie in the folder itself."""
-    import torch
-
-    from train.images import ImageSet, load_images
+def _is_flat(folder: Path) -> bool:
+    """Whether pictures lie in the folder itself and nowhere below."""
     from train.picture_files import picture_names
 
-    flat = (
-        folder.is_dir()
-        and bool(names := picture_names(folder))
-        and not any("/" in name for name in names)
-    )
-    if not flat:
-        return load_images(folder)
-    pictures, kept = picture_set(folder, len(names), 0)
-    labels = torch.zeros(len(kept), dtype=torch.int64)
-    return ImageSet(torch.from_numpy(pictures), labels, ("",), tuple(kept))
+    names = picture_names(folder) if folder.is_dir() else []
+    return bool(names) and not any("/" in name for name in names)
+
+
+def _without_classes(folder: Path) -> "ImageSet":
+    """The pictures of a flat folder, all of one class without a name."""
+    import torch
+
+    from train.images import ImageSet
+
+    pictures, names = picture_set(folder)
+    labels = torch.zeros(len(names), dtype=torch.int64)
+    return ImageSet(torch.from_numpy(pictures), labels, (_NAMELESS,), tuple(names))
 
 
 def _labelled(loaded: "ImageSet") -> "RealPictures":
     from networks.quality.judgement import RealPictures
 
     pictures = loaded.images.numpy()
-    if loaded.classes == ("",):
+    if loaded.classes == (_NAMELESS,):
         return RealPictures(pictures)
     return RealPictures(pictures, tuple(loaded.classes[label] for label in loaded.labels.tolist()))

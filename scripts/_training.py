@@ -63,6 +63,11 @@ def training_options(
             "--background-save", is_flag=True, help="Write checkpoints while training goes on."
         ),
         click.option("--num-threads", type=click.IntRange(min=1), help="Of PyTorch."),
+        click.option(
+            "--stats-every-steps",
+            type=click.IntRange(min=1),
+            help="Steps between lines of stats.jsonl within epochs; each epoch has one anyway.",
+        ),
     )
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

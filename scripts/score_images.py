@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chunkport.errors import UsageError
+from scripts._fruit_pictures import reading_options
 from scripts._options import CHECKPOINT, FOLDER, chunkport_command
 from scripts._output import Output
 
@@ -23,11 +24,17 @@ _FEW = 500  # below it FID and coverage tell more of chance than of the pictures
 @click.argument(
     "sources", metavar="SOURCE...", type=click.Path(path_type=Path), nargs=-1, required=True
 )
-@click.option("--data-dir", type=FOLDER, help="Real pictures, CLASS/*.png or *.png.")
+@click.option(
+    "--data-dir",
+    type=FOLDER,
+    help="Real pictures, as train-gan takes them, or without classes in the folder itself.",
+)
+@reading_options
 @click.option(
     "--held-out-dir",
     type=FOLDER,
-    help="Real pictures that were not trained on; else half of --data-dir stands for such.",
+    help="Real pictures that were not trained on; else those that the data set has for tests, or "
+    "half of it.",
 )
 @click.option(
     "--profile",
@@ -52,6 +59,8 @@ def command(
     output: Output,
     sources: tuple[Path, ...],
     data_dir: Path | None,
+    group_by_fruit: bool | None,
+    skip_bad_files: bool,
     held_out_dir: Path | None,
     profile: str,
     fruits: tuple[str, ...],
@@ -73,17 +82,26 @@ def command(
     from scripts._copies import choose_sheets, show_pairs, write_sheet
     from scripts._picture_sources import named_sources, pictures_of
     from scripts._quality_tables import show_judgement
+    from scripts._real_pictures import real_pictures_of
     from verify.generated_pictures import untrained_pictures
 
     if held_out_dir is not None and data_dir is None:
         raise UsageError("--held-out-dir needs --data-dir, the pictures that were trained on")
+    if data_dir is not None and fruits:
+        raise UsageError("--fruit is of drawn fruit; leave it out, or leave out --data-dir")
     named = named_sources(sources)
     sheets = choose_sheets(named, worst, force=force)
     eyes = _classifier(classifier)
     if data_dir is None:
         real = _drawn(output, profile, fruits, count, drawn_seed)
     else:
-        real = _of_folder(data_dir, held_out_dir, fruits)
+        real = real_pictures_of(
+            output,
+            data_dir,
+            held_out_dir,
+            group_by_fruit=group_by_fruit,
+            skip_bad_files=skip_bad_files,
+        )
     wanted = min(count, len(real.training), len(real.held_out))
     drawn = [pictures_of(output, source, wanted, seed, num_threads) for source in named]
     trained = next((source for source in named if source.is_network), None)
@@ -148,14 +166,6 @@ def _drawn(
     chosen = PROFILES[profile]
     kinds = fruits or chosen.classes
     return drawn_fruit(output, kinds, chosen.images_per_class, count, seed)
-
-
-def _of_folder(folder: Path, held_out_dir: Path | None, fruits: tuple[str, ...]) -> "RealSide":
-    from scripts._real_pictures import real_pictures_of
-
-    if fruits:
-        raise UsageError("--fruit is of drawn fruit; leave it out, or leave out --data-dir")
-    return real_pictures_of(folder, held_out_dir)
 
 
 def _warn(output: Output, judgement: "Judgement", asked: int) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chunkport.files import make_folder, replacing
+from chunkport.picture_grid import picture_grid
 from networks.gan import Generator
 from train.images import to_pixels
 
@@ -22,13 +23,7 @@ def sample_grid(generator: Generator, latents: torch.Tensor, columns: int = 8) -
     with torch.no_grad():
         images = to_pixels(generator(latents)).cpu().numpy()[:, 0]
     generator.train(was_training)
-    count, height, width = images.shape
-    rows = -(-count // columns)
-    grid = np.full((rows * height, columns * width), 255, dtype=np.uint8)
-    for index, image in enumerate(images):
-        row, column = divmod(index, columns)
-        grid[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
-    return grid
+    return picture_grid(images, columns)
 
 
 def write_grid(generator: Generator, latents: torch.Tensor, path: Path) -> None:

@@ -152,7 +152,8 @@ def test_nothing_is_said_of_classes_that_the_classifier_does_not_know(
     )
     assert "not 95%" in found.classes_refused
     one = found.sets["a"]
-    assert one.class_shares is one.class_distance is one.confidence is found.real_shares is None
+    assert (one.class_shares, one.class_distance, one.confidence) == (None, None, None)
+    assert found.real_shares is None
     assert np.isfinite(one.kid)
     nearly = judge_pictures({"a": real_fruit.pictures}, real_fruit, few, shipped_classifier())
     assert nearly.classes_refused is None
@@ -161,7 +162,7 @@ def test_nothing_is_said_of_classes_that_the_classifier_does_not_know(
 def test_pictures_without_classes_are_judged_all_the_same(unseen_fruit: RealPictures) -> None:
     bare = RealPictures(unseen_fruit.pictures)
     found = judge_pictures({"a": unseen_fruit.pictures}, bare, bare, shipped_classifier())
-    assert found.accuracy is found.classes_refused is None
+    assert (found.accuracy, found.classes_refused) == (None, None)
     assert "one class" in found.ceilings
 
 

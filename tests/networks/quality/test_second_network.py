@@ -33,7 +33,7 @@ def second_network(real_fruit: RealPictures) -> FruitCNN:
         noisy_ones = images[chosen] + levels * torch.randn_like(images[chosen])
         loss = cross_entropy(network(noisy_ones), labels[chosen])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # PyTorch's own
         optimizer.step()
     return network.eval()
 
