@@ -111,7 +111,8 @@ def picture_set(
 ) -> "tuple[NDArray[np.uint8], list[str]]":
     """The pictures of a folder and its subfolders, (N, 1, 128, 128), and their names.
 
-    Where there are more than `count`, the seed chooses. Grids of several pictures (grid*.png) are left out.
+    Where there are more than `count`, the seed chooses. Grids of several pictures (grid*.png) are
+    left out.
 
     Raises:
         UsageError: there are none.

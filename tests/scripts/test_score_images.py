@@ -156,7 +156,7 @@ def test_a_classifier_that_does_not_know_the_pictures_says_nothing_of_them(
         (("empty",), (2, "empty: holds neither pictures nor a generator")),
         (("absent.pth",), (5, "absent.pth")),
         (("empty", "--held-out-dir", "empty"), (2, "--held-out-dir needs --data-dir")),
-        (("empty", "--data-dir", "empty"), (2, "empty: no images")),
+        (("empty", "--data-dir", "empty"), (2, "empty: no pictures")),
         (("empty", "--fruit", "Kiwi"), (2, "Kiwi: no such fruit; choose one of Apple")),
     ],
 )
