@@ -10,7 +10,7 @@ import click
 from chunkport.errors import UsageError
 from scripts._fruit_classes import show_classes
 from scripts._generators import chosen_generator
-from scripts._options import CHECKPOINT, FOLDER, NumberRange, chunkport_command
+from scripts._options import CHECKPOINT, FOLDER, chunkport_command
 from scripts._output import Output
 
 if TYPE_CHECKING:
@@ -51,12 +51,6 @@ _USUAL_FOLDER = "generated_images"
     type=CHECKPOINT,
     help="With --classify: a checkpoint of train-classifier in place of chunkport's own.",
 )
-@click.option(
-    "--truncation",
-    metavar="NUMBER",
-    type=NumberRange(min=0, min_open=True),
-    help="Largest number in a latent, such as 1: likelier pictures, but more alike.",
-)
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of a .tflite.")
 @click.option("--force", is_flag=True, help="Replace other pictures of the same names.")
 def command(
@@ -68,7 +62,6 @@ def command(
     grid: int,
     classify: bool,
     classifier: Path | None,
-    truncation: float | None,
     num_threads: int,
     force: bool,
 ) -> None:
@@ -88,9 +81,7 @@ def command(
     judge = open_classifier(classifier) if classify else None
     drawn = max(num, grid)
     with output.progress("drawing", total=drawn) as advance:
-        pictures = generate_pictures(
-            model, drawn, seed, advance, threads=num_threads, truncation=truncation
-        )
+        pictures = generate_pictures(model, drawn, seed, advance, threads=num_threads)
     found = None if judge is None else classify_pictures(pictures[:num], *judge)
     files = picture_files(pictures, num, grid)
     if output_dir is None:
@@ -101,7 +92,6 @@ def command(
     folder = write_picture_folder(files, output_dir, force=force)
     output.fact("model", str(model), f"Drawn by {model} from seed {seed}")
     output.fact("seed", seed)
-    output.fact("truncation", truncation)
     if found is not None:
         by = "FruitCNN" if classifier is None else str(classifier)
         show_classes(output, found, by, f"{num} pictures")
