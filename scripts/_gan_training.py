@@ -128,7 +128,7 @@ def train_by_flags(
         saving=saving,
         device="cuda" if torch.cuda.is_available() else "cpu",
     )
-    result = show_training(output, train, config.epochs, flags["metric"], _SHOWN)
+    result = show_training(output, train, config, flags["metric"], _SHOWN)
     output.next_step(
         f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
         "--precision fp32 --precision fp16 --precision int8"
