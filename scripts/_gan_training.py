@@ -141,7 +141,7 @@ def train_by_flags(
         if not processes.first:
             train()
             return
-        result = show_training(output, train, config.epochs, flags["metric"], _SHOWN)
+        result = show_training(output, train, config, flags["metric"], _SHOWN)
     chosen = result.best or result.checkpoint
     draw_and_classify(output, chosen, config.seed)
     output.next_step(f"chunkport generate-images --model {shlex.quote(str(chosen))} --num 50")
