@@ -200,6 +200,11 @@ def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
         train_gan(images[:1], TINY, tmp_path)
 
 
+def test_float16_is_for_gpus(images: torch.Tensor, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="fp16 needs a GPU by CUDA, and this is cpu; choose bf16"):
+        train_gan(images, replace(TINY, mixed_precision="fp16"), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -211,6 +216,10 @@ def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
         ({"discriminator_rate": -1.0}, "discriminator_rate: is -1.0; give a finite number"),
         ({"real_label": 1.1}, "real_label: is 1.1; give more than 0, up to 1"),
         ({"average_decay": 1.0}, "average_decay: is 1.0; give 0 up to below 1"),
+        ({"accumulate": 0}, "accumulate: is 0; give at least 1"),
+        ({"accumulate": 3}, "batch_size: 4 images do not fall into equal parts by accumulate 3"),
+        ({"accumulate": 4}, "4 images .* by accumulate 4; give a multiple of 8"),
+        ({"mixed_precision": "fp8"}, "mixed_precision: is 'fp8'; choose no or bf16 or fp16"),
         ({"betas": (0.5, 1.0)}, r"betas: is \(0.5, 1.0\); give two of 0 up to below 1"),
         ({"loss": "wasserstein"}, "loss: is 'wasserstein'; choose bce or hinge"),
         ({"loss": "hinge", "real_label": 0.9}, "real_label: is 0.9, which the hinge loss does not"),
@@ -222,7 +231,6 @@ def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
         ({"input_noise": math.inf}, "input_noise: is inf; give 0 for none, or a finite number"),
         ({"clip_gradients": math.nan}, "clip_gradients: is nan; give 0 for none"),
         ({"initial_std": 0.0}, "initial_std: is 0.0; give a finite number above 0"),
-        ({"mixed_precision": "fp8"}, "mixed_precision: is 'fp8'; choose no or bf16"),
     ],
 )
 def test_impossible_configs_are_refused(change: dict[str, Any], message: str) -> None:

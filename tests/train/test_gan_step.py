@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from train.gan_config import GanConfig
 from train.gan_losses import gradient_penalty
@@ -95,9 +96,11 @@ def test_starting_weights_have_the_deviation_asked_for() -> None:
     assert weight.std().item() == pytest.approx(0.05, rel=0.01)
 
 
-def test_bfloat16_computes_nearly_the_same_and_keeps_float32_weights() -> None:
+@pytest.mark.parametrize("narrow", ["bf16", "fp16"])
+def test_16_bits_compute_nearly_the_same_and_keep_float32_weights(narrow: str) -> None:
+    """float16 is not offered on a CPU, but computed there it must come out so too."""
     figures, weights = [], []
-    for mixed_precision in ("no", "bf16"):
+    for mixed_precision in ("no", narrow):
         state = new_state(replace(TINY, mixed_precision=mixed_precision))
         torch.manual_seed(1)
         figures.append(train_step(state, torch.rand(8, 1, 128, 128) * 2 - 1, 0))
@@ -112,3 +115,40 @@ def test_bfloat16_computes_nearly_the_same_and_keeps_float32_weights() -> None:
         torch.cosine_similarity(moved.flatten(), (weights[1] - weights[0] + moved).flatten(), dim=0)
         > 0.8
     )
+
+
+def test_a_slope_too_large_for_float16_moves_nothing_and_lowers_the_scale() -> None:
+    state = new_state(replace(TINY, mixed_precision="fp16"))
+    state.scaler.load_state_dict({**state.scaler.state_dict(), "scale": 2.0**60})
+    before = [weight.detach().clone() for weight in state.discriminator.parameters()]
+    train_step(state, torch.rand(8, 1, 128, 128) * 2 - 1, 0)
+    assert all(map(torch.equal, before, state.discriminator.parameters()))
+    assert state.scaler.get_scale() == 2.0**59
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_parts_of_a_batch_teach_what_the_whole_does(parts: int) -> None:
+    """Without what sees other images: batch normalisation, here on statistics; and dropout."""
+    config = replace(TINY, dropout=0.0, r1_gamma=1.0, clip_gradients=0.5)
+    figures, networks = [], []
+    for accumulate in (1, parts):
+        state = new_state(replace(config, accumulate=accumulate))
+        state.generator.eval()
+        for step in range(3):
+            torch.manual_seed(step)
+            measured = train_step(state, torch.rand(8, 1, 128, 128) * 2 - 1, step)
+        figures.append(measured)
+        networks.append(nn.ModuleList([state.generator, state.discriminator]))
+    assert figures[1] == pytest.approx(figures[0], rel=1e-5)
+    torch.testing.assert_close(*(both.state_dict() for both in networks), rtol=1e-4, atol=1e-6)
+
+
+def test_batch_normalisation_sees_a_part() -> None:
+    """So parts are not quite the whole, however they are added up."""
+    figures = []
+    for accumulate in (1, 2):
+        state = new_state(replace(TINY, dropout=0.0, accumulate=accumulate))
+        torch.manual_seed(0)
+        figures.append(train_step(state, torch.rand(8, 1, 128, 128) * 2 - 1, 0))
+    assert figures[0]["D_real"] == pytest.approx(figures[1]["D_real"], rel=1e-6)
+    assert figures[0]["D_fake"] != pytest.approx(figures[1]["D_fake"], rel=1e-6)
