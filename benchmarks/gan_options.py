@@ -16,12 +16,12 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from networks.quality.spectrum import checkerboard_share
 from numpy.typing import NDArray
 
 from networks.fruit_features import fruit_features
 from networks.gan import Generator
 from networks.quality.set_distance import chance_kid, paired_kid
+from networks.quality.spectrum import checkerboard_share
 from scripts._cli import run
 from scripts._options import FOLDER, chunkport_command
 from scripts._output import Column, Output, number
