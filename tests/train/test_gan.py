@@ -188,6 +188,7 @@ def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
         ({"discriminator_rate": -1.0}, "discriminator_rate: is -1.0; give a finite number"),
         ({"real_label": 1.1}, "real_label: is 1.1; give more than 0, up to 1"),
         ({"average_decay": 1.0}, "average_decay: is 1.0; give 0 up to below 1"),
+        ({"mixed_precision": "fp8"}, "mixed_precision: is 'fp8'; choose no or bf16"),
     ],
 )
 def test_impossible_configs_are_refused(change: dict[str, Any], message: str) -> None:

@@ -23,6 +23,12 @@ def test_profiles_survive_a_checkpoint(name: str) -> None:
     assert GanConfig.from_dict(config.as_dict()) == config
 
 
+def test_a_checkpoint_of_before_mixed_precision_was_trained_without() -> None:
+    values = GanConfig(epochs=3).as_dict()
+    del values["mixed_precision"]
+    assert GanConfig.from_dict(values) == GanConfig(epochs=3, mixed_precision="no")
+
+
 @pytest.mark.parametrize("name", PROFILES)
 def test_profiles_draw_known_fruit_and_fill_their_batches(name: str) -> None:
     profile = PROFILES[name]
