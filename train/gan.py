@@ -11,7 +11,9 @@ from train.curves import Panel
 from train.gan_checkpoint import restore_state, state_values
 from train.gan_config import MAY_CHANGE, GanConfig
 from train.gan_criteria import CRITERIA, d_fake_distance
+from train.gan_evaluation import EVALUATION_KEYS, epoch_figures, gan_evaluation
 from train.gan_release import generator_for_use
+from train.gan_signs import gan_signs
 from train.gan_state import new_state, shipped_generator
 from train.gan_step import STEP_KEYS, train_step
 from train.images import to_unit_range
@@ -35,13 +37,36 @@ _PANELS = (
         {"D_real": "D(real)", "D_fake": "D(fake)"},
         limits=(0, 1),
     ),
+    Panel(
+        "Distance from the real pictures",
+        "KID in features of fruit",
+        {"kid": "KID"},
+        logarithmic=True,
+    ),
+    Panel(
+        "How much the pictures differ",
+        "share of what real ones do",
+        {"diversity": "in pixels", "variety": "in features", "distinctness": "from the nearest"},
+    ),
 )
 
 
-def gan_run(config: GanConfig, device: str = "cpu") -> Run[Generator]:
-    """A new run, its networks at their starting weights; samples are pictures of fixed latents."""
+def gan_run(
+    config: GanConfig,
+    images: torch.Tensor,
+    device: str = "cpu",
+    announce: Callable[[str], None] = say_nothing,
+) -> Run[Generator]:
+    """A new run, its networks at their starting weights, judged by the images that it trains on.
+
+    Samples are pictures of fixed latents. `announce` hears where judging will say little.
+
+    Raises:
+        BadInputError: the fruit classifier's file is missing or damaged.
+    """
     state = new_state(config, device)
-    progress = Progress.before_the_first_step(STEP_KEYS)
+    progress = Progress.before_the_first_step((*STEP_KEYS, *EVALUATION_KEYS))
+    evaluation = gan_evaluation(config, images, device, announce)
     source = torch.Generator().manual_seed(derived_seed(config.seed, "samples"))
     latents = torch.randn(_SAMPLES, config.noise_dim, generator=source).to(device)
     return Run(
@@ -58,6 +83,9 @@ def gan_run(config: GanConfig, device: str = "cpu") -> Run[Generator]:
         restore=partial(restore_state, state),
         criteria=CRITERIA,
         derive=partial(d_fake_distance, epochs=config.epochs),
+        evaluate=lambda shipped: epoch_figures(evaluation, config, progress.epoch, shipped),
+        evaluation_keys=EVALUATION_KEYS,
+        signs=partial(gan_signs, evaluation.bars),
         write_sample=lambda generator, path: write_grid(generator, latents, path),
         panels=_PANELS,
         details={"noise_dim": config.noise_dim},
@@ -84,7 +112,7 @@ def train_gan(
         ChunkportError: as there.
     """
     return train(
-        gan_run(config, device),
+        gan_run(config, images, device, announce),
         images,
         output_folder,
         resume=resume,

@@ -9,10 +9,12 @@ from chunkport.errors import UsageError
 from networks.gan import NOISE_DIM, WIDTH
 from train.config_values import refuse_other_values
 
-MAY_CHANGE = frozenset({"epochs", "sample_every", "learning_rate", "discriminator_rate"})
+MAY_CHANGE = frozenset(
+    {"epochs", "sample_every", "evaluate_every", "learning_rate", "discriminator_rate"}
+)
 """What a run may be told anew when it is resumed."""
 MIXED_PRECISIONS = ("no", "bf16")
-_LATER = {"mixed_precision": "no"}
+_LATER = {"mixed_precision": "no", "evaluate_every": 1}
 """Settings that older checkpoints do not have, by what those were trained by."""
 
 
@@ -32,6 +34,7 @@ class GanConfig:
             generator as it is); averaging evens out the last steps (Yaz et al. 2019).
         mixed_precision: "bf16" computes convolutions in bfloat16, where the processor does that
             faster; weights, optimisers and losses stay float32. "no" does all in float32.
+        evaluate_every: epochs between comparisons with the real pictures; there is one at the end.
     """
 
     epochs: int = 100
@@ -46,9 +49,10 @@ class GanConfig:
     average_decay: float = 0.999
     sample_every: int = 5
     mixed_precision: str = "no"
+    evaluate_every: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "noise_dim", "width", "sample_every"):
+        for name in ("epochs", "noise_dim", "width", "sample_every", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}: is {getattr(self, name)}; give at least 1")
         if self.batch_size < 2:  # noqa: PLR2004 - batch normalisation of one image is undefined

@@ -15,6 +15,7 @@ from train.resuming import resume as resume_run
 from train.run import Examples, Run, Shipped
 from train.saving import RunCheckpoints, Saving
 from train.seeds import derived_seed
+from train.signs import Sign, changes
 
 
 class DivergedError(ChunkportError):
@@ -39,13 +40,17 @@ class BatchReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """The history's new entries; `sample` is the picture written after the epoch, if one was."""
+    """The history's new entries; `sample` is the picture written after the epoch, if one was.
+
+    `signs` are those of success and failure that stand after it.
+    """
 
     epoch: int
     epochs: int
     figures: Mapping[str, float]
     checkpoint: Path
     sample: Path | None
+    signs: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class TrainingResult:
         curves: the history as a picture; None where it could not be drawn, or the task has none.
         epochs: behind it.
         history: one number per epoch under each of the task's keys.
+        signs: those of success and failure that stand at the end.
     """
 
     checkpoint: Path
@@ -71,6 +77,7 @@ class TrainingResult:
     curves: Path | None
     epochs: int
     history: dict[str, tuple[float, ...]]
+    signs: tuple[Sign, ...] = ()
 
 
 def say_nothing(_message: str) -> None:
@@ -190,7 +197,7 @@ def train(
     `resume`, and ends with the same weights as one that was not. At the end what the best and the
     final checkpoint hold for use is put into folders of `models/inference/`.
     `output_folder/training_progress/` gets the samples and, after every epoch, `curves.png`.
-    `announce` hears what is said about saving and drawing.
+    `announce` hears what is said about saving and drawing, and of signs as they come and go.
 
     Raises:
         DivergedError: a loss or weight became infinite or not a number; the last checkpoint is
@@ -208,15 +215,20 @@ def train(
     images = images.to(run.device)
     progress_folder = output_folder / "training_progress"
     curves = None
+    signs = run.standing_signs()
     with RunCheckpoints(output_folder / "models", saving, run, announce) as saved:
         while progress.epoch < config.epochs:
             _train_epoch(run, images, saved, on_batch, announce)
             sample = _end_epoch(run, saved, progress_folder)
             curves = _draw_curves(run, progress_folder / "curves.png", announce)
+            before, signs = signs, run.standing_signs()
+            epoch = progress.epoch
             if on_epoch is not None:
                 on_epoch(
-                    EpochReport(progress.epoch, config.epochs, progress.last, saved.latest, sample)
+                    EpochReport(epoch, config.epochs, progress.last, saved.latest, sample, signs)
                 )
+            for line in changes(before, signs, epoch):
+                announce(line)
     folders: tuple[Path, ...] = ()
     if run.inference_model is not None:
         folders = release(
@@ -231,4 +243,5 @@ def train(
         curves=curves,
         epochs=progress.epoch,
         history={key: tuple(values) for key, values in progress.history.items()},
+        signs=signs,
     )

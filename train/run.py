@@ -12,6 +12,7 @@ from checkpoints.inference_folder import InferenceModel
 from checkpoints.retention import Mode
 from train.curves import Panel
 from train.progress import Progress
+from train.signs import History, Sign
 
 Shipped = TypeVar("Shipped")
 """What a task ships: its network or networks for use, such as running averages."""
@@ -103,8 +104,9 @@ class Run(Generic[Shipped]):
         derive: more metrics for the criteria, from the means of an epoch, or of its steps so far,
             and its number; it leaves out what does not count then.
         evaluate: measures what is shipped after each epoch. What it returns goes into the history
-            and the metrics; of checkpoints within epochs there is none.
-        evaluation_keys: the keys of what `evaluate` returns.
+            and the metrics; of checkpoints within epochs there is none. NaN is not measured.
+        evaluation_keys: the keys of what `evaluate` returns; a resumed history may lack them.
+        signs: those of success and failure that stand after the history's last epoch.
         write_sample: draws what is shipped into a PNG.
         panels: how the history is drawn; without any there are no curves.
         details: what else the checkpoints' metadata tell, plain values by name.
@@ -127,8 +129,13 @@ class Run(Generic[Shipped]):
     derive: Callable[[Mapping[str, float], int], Mapping[str, float]] = _derive_nothing
     evaluate: Callable[[Shipped], Mapping[str, float]] | None = None
     evaluation_keys: tuple[str, ...] = ()
+    signs: Callable[[History], tuple[Sign, ...]] | None = None
     write_sample: Callable[[Shipped, Path], None] | None = None
     panels: tuple[Panel, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     inference_model: Callable[[Path], InferenceModel] | None = None
     device: str = "cpu"
+
+    def standing_signs(self) -> tuple[Sign, ...]:
+        """Those after the last epoch; none where the task knows of no signs."""
+        return () if self.signs is None else self.signs(self.progress.history)

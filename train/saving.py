@@ -159,6 +159,7 @@ def _facts(run: Run[Shipped]) -> ModelFacts:
         metrics = progress.last
         metrics |= run.derive(metrics, progress.epoch)
     averages = {f"avg_{key}": metrics[key] for key in run.step_keys if key in metrics}
+    signs = {} if run.signs is None else {"signs": [sign.name for sign in run.standing_signs()]}
     plain = run.config.as_dict()
     return ModelFacts(
         epoch=progress.epoch,
@@ -166,6 +167,6 @@ def _facts(run: Run[Shipped]) -> ModelFacts:
         metrics=metrics,
         config=plain,
         config_hash=config_hash(plain, run.may_change),
-        details={**run.details, **averages},
+        details={**run.details, **averages, **signs},
         versions=current_versions(),
     )
