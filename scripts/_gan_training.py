@@ -1,14 +1,14 @@
-"""What the commands that train the GAN share: the recipe's flags, and a run by them."""
+"""What the commands that train the GAN share: their flags, and a run by them."""
 
 import shlex
 from collections.abc import Callable
-from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts._gan_recipe import RECIPE, recipe_by_flags
 from scripts._options import FOLDER
 from scripts._output import Column, Output, number
 from scripts._training import (
@@ -20,7 +20,7 @@ from scripts._training import (
 )
 
 if TYPE_CHECKING:
-    from train.gan_config import GanConfig, Profile
+    from train.gan_config import Profile
 
 _SHOWN = Shown(
     columns=(
@@ -34,32 +34,6 @@ _SHOWN = Shown(
     inference="Generators for use",
     samples="Pictures after each epoch",
 )
-_RECIPE = (
-    click.option("--epochs", type=int, help="Passes over the pictures, in all."),
-    click.option("--batch-size", type=int, help="Pictures per step."),
-    click.option("--learning-rate", type=float, help="Adam's, for both networks."),
-    click.option(
-        "--discriminator-rate", type=float, help="The discriminator's own, where it is another."
-    ),
-    click.option("--noise-dim", type=int, help="Numbers in a latent."),
-    click.option("--width", type=int, help="Channels next to the image; 64 is the published size."),
-    click.option(
-        "--real-label", type=float, help="What is asked of the discriminator for a real picture."
-    ),
-    click.option(
-        "--average-decay",
-        type=float,
-        help="How slowly the shipped average follows the generator; 0 ships it as it is.",
-    ),
-    click.option(
-        "--mixed-precision",
-        type=click.Choice(["no", "bf16"]),
-        help="bf16: convolutions in bfloat16, faster where the processor has it.",
-    ),
-    click.option("--sample-every", type=int, help="Epochs between sample pictures."),
-    click.option("--seed", type=int, help="Of the weights, the order and the drawn pictures."),
-)
-"""The names of these flags are those of the fields of `train.gan_config.GanConfig`."""
 
 
 def gan_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,7 +52,7 @@ def gan_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where models/ goes."),
     )
-    for option in reversed((*places, *_RECIPE)):
+    for option in reversed((*places, *RECIPE)):
         function = option(function)
     return function
 
@@ -102,14 +76,12 @@ def train_by_flags(
 
     from train.fruits import fruit_drawings
     from train.gan import train_gan
-    from train.gan_config import GanConfig
     from train.gan_criteria import CRITERIA
     from train.images import load_images
 
     if num_threads:
         torch.set_num_threads(num_threads)
-    names = {field.name for field in fields(GanConfig)}
-    config = _with_flags(profile.config, {name: flags.pop(name) for name in names & flags.keys()})
+    config = recipe_by_flags(profile.config, flags)
     saving = chosen_saving(profile.max_chunk_mb, CRITERIA, **flags)
     folder = data_dir or output_dir / "preprocessed_images"
     if data_dir is None:
@@ -133,10 +105,3 @@ def train_by_flags(
         f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
         "--precision fp32 --precision fp16 --precision int8"
     )
-
-
-def _with_flags(config: "GanConfig", flags: dict[str, Any]) -> "GanConfig":
-    given = {name: value for name, value in flags.items() if value is not None}
-    if "learning_rate" in given:
-        given.setdefault("discriminator_rate", given["learning_rate"])
-    return replace(config, **given)

@@ -12,6 +12,7 @@ from train.gan_checkpoint import restore_state, state_values
 from train.gan_config import MAY_CHANGE, GanConfig
 from train.gan_criteria import CRITERIA, d_fake_distance
 from train.gan_evaluation import EVALUATION_KEYS, epoch_figures, gan_evaluation
+from train.gan_losses import LOSSES
 from train.gan_release import generator_for_use
 from train.gan_signs import gan_signs
 from train.gan_state import new_state, shipped_generator
@@ -25,18 +26,14 @@ from train.saving import Saving
 from train.seeds import derived_seed
 
 _SAMPLES = 64
-_PANELS = (
-    Panel(
-        "Losses",
-        "binary cross-entropy (nats)",
-        {"D_loss": "discriminator", "G_loss": "generator"},
-    ),
-    Panel(
-        "The discriminator's answers",
-        "probability of being real",
-        {"D_real": "D(real)", "D_fake": "D(fake)"},
-        limits=(0, 1),
-    ),
+_LOSSES = {"D_loss": "discriminator", "G_loss": "generator"}
+_ANSWERS = Panel(
+    "The discriminator's answers",
+    "probability of being real",
+    {"D_real": "D(real)", "D_fake": "D(fake)"},
+    limits=(0, 1),
+)
+_PICTURES = (
     Panel(
         "Distance from the real pictures",
         "KID in features of fruit",
@@ -75,7 +72,7 @@ def gan_run(
         may_change=MAY_CHANGE,
         progress=progress,
         networks=(state.generator, state.discriminator),
-        step=lambda pixels: train_step(state, to_unit_range(pixels)),
+        step=lambda pixels: train_step(state, to_unit_range(pixels), progress.step),
         step_keys=STEP_KEYS,
         losses=("D_loss", "G_loss"),
         ship=lambda: shipped_generator(state, progress.epoch),
@@ -87,7 +84,7 @@ def gan_run(
         evaluation_keys=EVALUATION_KEYS,
         signs=partial(gan_signs, evaluation.bars),
         write_sample=lambda generator, path: write_grid(generator, latents, path),
-        panels=_PANELS,
+        panels=(Panel("Losses", LOSSES[config.loss], _LOSSES), _ANSWERS, *_PICTURES),
         details={"noise_dim": config.noise_dim},
         inference_model=generator_for_use,
         device=device,

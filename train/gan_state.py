@@ -10,7 +10,6 @@ from networks.gan import WIDTH, Discriminator, Generator
 from train.gan_config import GanConfig
 from train.seeds import derived_seed
 
-_INITIAL_STD = 0.02
 _STATISTICS_BATCHES = 8
 _STATISTICS_BATCH_SIZE = 64
 
@@ -27,24 +26,19 @@ class GanState:
     optimizer_d: torch.optim.Adam
 
 
-def _init_weights(network: nn.Module, width: int) -> None:
-    """DCGAN's starting weights (Radford et al. 2016, section 4).
+def _init_weights(network: nn.Module, std: float, width: int) -> None:
+    """DCGAN's starting weights (Radford et al. 2016, section 4), with its deviation or another.
 
-    Its 0.02 suits 64 channels; fewer inputs need larger weights to pass on as strong a signal.
+    It is meant for 64 channels; fewer inputs need larger weights to pass on as strong a signal.
     """
-    std = _INITIAL_STD * (WIDTH / width) ** 0.5
     for module in network.modules():
-        _init_layer(module, std)
-
-
-def _init_layer(module: nn.Module, std: float) -> None:
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.normal_(module.weight, 0.0, std)
-        if module.bias is not None:
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, std * (WIDTH / width) ** 0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, std)
             nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, _INITIAL_STD)
-        nn.init.zeros_(module.bias)
 
 
 def _averaged(generator: Generator, decay: float) -> AveragedModel:
@@ -63,10 +57,12 @@ def new_state(config: GanConfig, device: str = "cpu") -> GanState:
     """Networks at their starting weights, decided by the config's seed."""
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, "weights"))
-        generator = Generator(config.noise_dim, config.width)
-        discriminator = Discriminator(config.width)
-        _init_weights(generator, config.width)
-        _init_weights(discriminator, config.width)
+        generator = Generator(config.noise_dim, config.width, config.upsampling)
+        discriminator = Discriminator(config.width, config.dropout)
+        for network in (generator, discriminator):
+            _init_weights(network, config.initial_std, config.width)
+        if config.spectral_norm:
+            discriminator.limit_gain()
     generator.to(device)
     discriminator.to(device)
     betas = config.betas

@@ -16,7 +16,7 @@ def test_bfloat16_computes_nearly_the_same_and_keeps_float32_weights() -> None:
     for mixed_precision in ("no", "bf16"):
         state = new_state(replace(TINY, mixed_precision=mixed_precision))
         torch.manual_seed(1)
-        figures.append(train_step(state, torch.rand(8, 1, 128, 128) * 2 - 1))
+        figures.append(train_step(state, torch.rand(8, 1, 128, 128) * 2 - 1, 0))
         assert {it.dtype for it in state.generator.parameters()} == {torch.float32}
         assert {it.dtype for it in state.discriminator.parameters()} == {torch.float32}
         weights.append(state.discriminator.conv1.weight.detach())
