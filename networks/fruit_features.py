@@ -16,8 +16,7 @@ from networks.fruit_classifier import FruitCNN, read_classifier
 
 WEIGHTS = Path(__file__).parent / "weights" / "fruit_classifier" / "full_model.pth"
 _BATCH = 64
-# Features of fruit have an RMS of 1, and KID's kernel is a cubic: far from fruit a difference that
-# no eye sees weighs thousands of times as much.
+# Features of fruit have an RMS of 1: the classifier standardizes them.
 _RMS_OF_FRUIT = 1.5
 
 
@@ -56,6 +55,6 @@ def fruit_features(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return torch.cat([network.features(part) for part in parts]).numpy()
 
 
-def unlike_fruit(features: NDArray[np.float32]) -> bool:
-    """Whether the pictures with these features (N, d) are so unlike fruit that they say little."""
-    return bool(np.sqrt(np.square(features, dtype=np.float64).mean()) > _RMS_OF_FRUIT)
+def are_fruit_like(features: NDArray[np.float32]) -> bool:
+    """Whether features (N, d) of pictures are such as fruit has; if not, they say little."""
+    return bool(np.sqrt(np.square(features, dtype=np.float64).mean()) <= _RMS_OF_FRUIT)

@@ -36,25 +36,47 @@ _SHOWN = Shown(
 )
 
 
-def gan_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the flags that `train_by_flags` takes."""
-    decorate = training_options(
-        ("d-fake", "d-loss", "g-loss"),
-        "What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
-    )
-    function = decorate(function)
+def gan_options(
+    *, output_dir: str | None = ".", shown_dir: str | bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags that `train_by_flags` takes.
+
+    `output_dir` is the folder without `--output-dir`, `shown_dir` what the help says of it.
+    """
     places = (
+        click.option(
+            "--profile",
+            type=click.Choice(["standard", "demo"]),
+            default="standard",
+            help="standard: the published size, for a GPU; demo: small, minutes on two cores.",
+        ),
         click.option(
             "--data-dir",
             type=FOLDER,
             help="Pictures as CLASS/*.png; without it, fruit is drawn into "
             "OUTPUT_DIR/preprocessed_images.",
         ),
-        click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where models/ goes."),
+        click.option(
+            "-o",
+            "--output-dir",
+            type=FOLDER,
+            default=output_dir,
+            show_default=shown_dir,
+            help="Where models/ goes.",
+        ),
     )
-    for option in reversed((*places, *RECIPE)):
-        function = option(function)
-    return function
+    saving = training_options(
+        ("d-fake", "d-loss", "g-loss"),
+        "What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
+    )
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        function = saving(function)
+        for option in reversed((*places, *RECIPE)):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def train_by_flags(

@@ -2,21 +2,13 @@
 
 from typing import Any
 
-import click
-
 from scripts._gan_training import gan_options, train_by_flags
 from scripts._options import chunkport_command
 from scripts._output import Output
 
 
 @chunkport_command("train-gan")
-@click.option(
-    "--profile",
-    type=click.Choice(["standard", "demo"]),
-    default="standard",
-    help="standard: the published size, for a GPU; demo: small, minutes on two cores.",
-)
-@gan_options
+@gan_options()
 def command(output: Output, profile: str, **flags: Any) -> None:
     """Train the GAN of 128x128 grayscale fruit.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from networks.fruit_features import fruit_features, unlike_fruit
+from networks.fruit_features import are_fruit_like, fruit_features
 from networks.gan import Generator
 from networks.quality.diversity import distances, mean_distance, nearest_distances
 from networks.quality.set_distance import paired_kid
@@ -154,7 +154,7 @@ def gan_evaluation(
     chosen = torch.linspace(0, len(images) - 1, count).long()
     pictures = to_unit_range(images[chosen.to(images.device)]).cpu().numpy()
     real = look_at(pictures)
-    if unlike_fruit(real.features):
+    if not are_fruit_like(real.features):
         announce(_UNLIKE_FRUIT)
     blank = np.broadcast_to(pictures.mean(axis=0, keepdims=True), pictures[:_BATCH].shape)
     features = fruit_features(np.ascontiguousarray(blank))[:1].repeat(count, axis=0)

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from chunkport.choices import did_you_mean
 from chunkport.errors import UsageError
 from networks.gan import IMAGE_SIZE
 from train.held_out import held_out_indices
@@ -95,8 +96,8 @@ def load_images(folder: Path, only: str | None = None) -> ImageSet:
         raise UsageError(f"{folder}: no images in any subfolder of it; {_REMEDY}")
     if only is not None:
         if only not in paths_by_class:
-            known = ", ".join(paths_by_class)
-            raise UsageError(f"{folder}: no images of class {only}; choose one of {known}")
+            meant, known = did_you_mean(only, paths_by_class), ", ".join(paths_by_class)
+            raise UsageError(f"{folder}: no images of class {only}.{meant} Choose one of {known}")
         paths_by_class = {only: paths_by_class[only]}
     pixels = [read_image(path) for paths in paths_by_class.values() for path in paths]
     labels = [label for label, paths in enumerate(paths_by_class.values()) for _ in paths]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chunkport.files import make_folder, replacing
+from chunkport.picture_grid import picture_grid
 from networks.gan import Generator
 from train.images import to_pixels
 
@@ -28,13 +29,7 @@ def draw(generator: Generator, latents: torch.Tensor) -> torch.Tensor:
 def sample_grid(generator: Generator, latents: torch.Tensor, columns: int = 8) -> NDArray[np.uint8]:
     """What `draw` gives, in rows of `columns`, as (H, W) uint8."""
     images = to_pixels(draw(generator, latents)).numpy()[:, 0]
-    count, height, width = images.shape
-    rows = -(-count // columns)
-    grid = np.full((rows * height, columns * width), 255, dtype=np.uint8)
-    for index, image in enumerate(images):
-        row, column = divmod(index, columns)
-        grid[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
-    return grid
+    return picture_grid(images, columns)
 
 
 def write_grid(generator: Generator, latents: torch.Tensor, path: Path) -> None:
