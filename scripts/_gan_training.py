@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts._gan_epochs import epoch_lines, measured, show_classes, show_signs
 from scripts._gan_recipe import RECIPE, recipe_by_flags
 from scripts._options import FOLDER
 from scripts._output import Column, Output, number
@@ -29,10 +30,12 @@ _SHOWN = Shown(
         Column("g_loss", "G loss", number, right=True),
         Column("d_real", "D(real)", number, right=True),
         Column("d_fake", "D(fake)", number, right=True),
+        Column("kid", "KID", measured, right=True),
     ),
     note=lambda step: f"D {step['D_loss']:.2f} G {step['G_loss']:.2f}",
     inference="Generators for use",
     samples="Pictures after each epoch",
+    epoch_lines=epoch_lines,
 )
 
 
@@ -66,8 +69,9 @@ def gan_options(
         ),
     )
     saving = training_options(
-        ("d-fake", "d-loss", "g-loss"),
-        "What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
+        ("kid", "d-fake", "d-loss", "g-loss"),
+        "What makes a checkpoint the best: how near its pictures are to the real ones (KID), or "
+        "D(fake) near 0.5, or a loss, none of which looks at pictures.",
     )
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,7 +126,11 @@ def train_by_flags(
         saving=saving,
         device="cuda" if torch.cuda.is_available() else "cpu",
     )
-    result = show_training(output, train, config.epochs, flags["metric"], _SHOWN)
+    result = show_training(
+        output, train, config.epochs, flags["metric"], _SHOWN, output_dir / "models"
+    )
+    show_signs(output, result.signs)
+    show_classes(output, result.best or result.final, config.seed)
     output.next_step(
         f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
         "--precision fp32 --precision fp16 --precision int8"

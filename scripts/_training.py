@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from chunkport.errors import UsageError
 from scripts._options import CHECKPOINT
+from scripts._interrupted import how_to_go_on
 from scripts._output import Column, Output
 
 if TYPE_CHECKING:
@@ -63,6 +65,11 @@ def training_options(
             "--background-save", is_flag=True, help="Write checkpoints while training goes on."
         ),
         click.option("--num-threads", type=click.IntRange(min=1), help="Of PyTorch."),
+        click.option(
+            "--stats-every-steps",
+            type=click.IntRange(min=1),
+            help="Steps between lines of stats.jsonl within epochs; each epoch has one anyway.",
+        ),
     )
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,22 +155,31 @@ class Shown:
         note: what the progress bar says of a step, from what it measured.
         inference: what the inference folders hold.
         samples: what the sample pictures are.
+        epoch_lines: what is said after an epoch, if anything.
     """
 
     columns: tuple[Column, ...]
     note: Callable[[Mapping[str, float]], str]
     inference: str
     samples: str
+    epoch_lines: "Callable[[EpochReport], str] | None" = None
 
 
-def show_training(
-    output: Output, train: "Callable[..., TrainingResult]", epochs: int, metric: str, shown: Shown
+def show_training(  # noqa: PLR0917 - what a command knows of its run
+    output: Output,
+    train: "Callable[..., TrainingResult]",
+    epochs: int,
+    metric: str,
+    shown: Shown,
+    models: Path,
 ) -> "TrainingResult":
-    """Train, and say how it goes and what it leaves.
+    """Train, and say how it goes and what it leaves; or where it was interrupted, how to go on.
 
-    `train` takes `on_epoch`, `on_batch` and `announce` as `train.loop.train` does.
+    `train` takes `on_epoch`, `on_batch` and `announce` as `train.loop.train` does, and saves into
+    the folder `models`.
     """
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, Any]] = []
+    began = datetime.now(UTC).replace(microsecond=0)
     announced: set[str] = set()
     with output.progress("training", total=epochs) as advance:
 
@@ -173,6 +189,8 @@ def show_training(
         def on_epoch(report: "EpochReport") -> None:
             figures = {key.lower(): value for key, value in report.figures.items()}
             rows.append({"epoch": report.epoch, **figures})
+            if shown.epoch_lines is not None:
+                output.note(shown.epoch_lines(report))
 
         def announce(message: str) -> None:
             if message not in announced:  # the same at every epoch
@@ -180,7 +198,11 @@ def show_training(
                 warning = message.removeprefix("Warning: ")
                 (output.note if warning == message else output.warn)(warning)
 
-        result = train(on_epoch=on_epoch, on_batch=on_batch, announce=announce)
+        try:
+            result = train(on_epoch=on_epoch, on_batch=on_batch, announce=announce)
+        except KeyboardInterrupt:
+            output.note(how_to_go_on(models, began, epochs))
+            raise
     output.table("epochs", "Training", shown.columns, rows)
     output.fact("checkpoint", str(result.checkpoint), f"Checkpoint: {result.checkpoint}")
     best = None if result.best is None else str(result.best)

@@ -15,7 +15,7 @@ from train.gan_evaluation import EVALUATION_KEYS, epoch_figures, gan_evaluation
 from train.gan_losses import LOSSES
 from train.gan_release import generator_for_use
 from train.gan_signs import gan_signs
-from train.gan_state import new_state, shipped_generator
+from train.gan_state import learning_rates, new_state, shipped_generator
 from train.gan_step import STEP_KEYS, train_step
 from train.images import to_unit_range
 from train.loop import BatchReport, EpochReport, TrainingResult, say_nothing, train
@@ -85,6 +85,7 @@ def gan_run(
         signs=partial(gan_signs, evaluation.bars),
         write_sample=lambda generator, path: write_grid(generator, latents, path),
         panels=(Panel("Losses", LOSSES[config.loss], _LOSSES), _ANSWERS, *_PICTURES),
+        rates=partial(learning_rates, state),
         details={"noise_dim": config.noise_dim},
         inference_model=generator_for_use,
         device=device,

@@ -18,9 +18,10 @@ CRITERIA = {
 """By name. `kid` compares what ships with the real pictures; see `train.gan_evaluation`.
 
 The others look at the discriminator, none at the pictures: they tell a run that has gone astray
-from one that has not, and say little about which of two good generators is better. `d-fake` is the distance of D(fake) from 0.5, at which the discriminator can only guess. An
-untrained one guesses too, so it counts only after a tenth of the epochs and while D(real) is above
-D(fake) by 0.05. The losses are the epoch's means as they are.
+from one that has not, and say little about which of two good generators is better. `d-fake` is the
+distance of D(fake) from 0.5, at which the discriminator can only guess. An untrained one guesses
+too, so it counts only after a tenth of the epochs and while D(real) is above D(fake) by 0.05. The
+losses are the epoch's means as they are.
 """
 
 

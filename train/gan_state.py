@@ -78,6 +78,14 @@ def new_state(config: GanConfig, device: str = "cpu") -> GanState:
     )
 
 
+def learning_rates(state: GanState) -> dict[str, float]:
+    """As the optimisers have them now, by the config's names."""
+    return {
+        "learning_rate": state.optimizer_g.param_groups[0]["lr"],
+        "discriminator_rate": state.optimizer_d.param_groups[0]["lr"],
+    }
+
+
 def shipped_generator(state: GanState, epoch: int) -> Generator:
     """The generator meant for use: the average if there is one, with statistics of its own.
 

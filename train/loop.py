@@ -1,15 +1,17 @@
 """The training of any task: epochs of steps, checkpoints on the way, exact resume."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from checkpoints.random_state import capture_torch_state, restore_torch_state
 from chunkport.errors import ChunkportError, UsageError
-from train.curves import write_curves
+from train.curves import Panel
+from train.record import RunRecord
 from train.release import release
 from train.resuming import resume as resume_run
 from train.run import Examples, Run, Shipped
@@ -40,9 +42,17 @@ class BatchReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """The history's new entries; `sample` is the picture written after the epoch, if one was.
+    """Where the run stands after an epoch.
 
-    `signs` are those of success and failure that stand after it.
+    Attributes:
+        epoch: the one just done, of `epochs`, from 1.
+        figures: the history's new entries.
+        checkpoint: the latest.
+        sample: the picture written after the epoch, if one was.
+        stats: the epoch's line of `stats.jsonl`; see `train.stats`.
+        history: of all epochs, one number each under each of the task's keys.
+        panels: how the history is drawn.
+        signs: of success and failure, those that stand after the epoch.
     """
 
     epoch: int
@@ -50,6 +60,9 @@ class EpochReport:
     figures: Mapping[str, float]
     checkpoint: Path
     sample: Path | None
+    stats: Mapping[str, Any]
+    history: Mapping[str, Sequence[float]]
+    panels: tuple[Panel, ...]
     signs: tuple[Sign, ...] = ()
 
 
@@ -62,7 +75,7 @@ class TrainingResult:
         best: the best by the run's criterion; None where no epoch met its conditions.
         final: the state after the last epoch.
         inference_folders: for use, of the best and the final state.
-        progress_folder: of the sample pictures and the curves.
+        progress_folder: of the sample pictures.
         curves: the history as a picture; None where it could not be drawn, or the task has none.
         epochs: behind it.
         history: one number per epoch under each of the task's keys.
@@ -106,6 +119,8 @@ def _train_epoch(
     run: Run[Shipped],
     images: Examples,
     saved: RunCheckpoints[Shipped],
+    record: RunRecord,
+    *,
     on_batch: Callable[[BatchReport], None] | None,
     announce: Callable[[str], None],
 ) -> None:
@@ -131,6 +146,7 @@ def _train_epoch(
                 raise DivergedError(_divergence(epoch, f"the loss of batch {batch}"))
             progress.epoch_steps.append(figures)
             progress.step += 1
+            record.end_step(len(chosen))
             if saved.step_is_due():
                 _refuse_broken_weights(run, epoch, f"batch {batch}")
                 progress.random_state = capture_torch_state()
@@ -166,19 +182,6 @@ def _end_epoch(
         return sample
 
 
-def _draw_curves(run: Run[Shipped], path: Path, announce: Callable[[str], None]) -> Path | None:
-    """The history so far as a picture; where drawing fails the run goes on without it."""
-    if not run.panels:
-        return None
-    try:
-        write_curves(run.progress.history, run.panels, path)
-    except Exception as error:  # noqa: BLE001 - a picture is worth less than the run
-        reason = " ".join(str(error).split()) or type(error).__name__
-        announce(f"Warning: {path}: the curves are not drawn ({reason}); training goes on.")
-        return None
-    return path
-
-
 def train(
     run: Run[Shipped],
     images: Examples,
@@ -196,7 +199,8 @@ def train(
     `saving` asks for; a run that is stopped at any time goes on from any of its checkpoints with
     `resume`, and ends with the same weights as one that was not. At the end what the best and the
     final checkpoint hold for use is put into folders of `models/inference/`.
-    `output_folder/training_progress/` gets the samples and, after every epoch, `curves.png`.
+    `output_folder/training_progress/` gets the samples. After every epoch `stats.jsonl` gets a line
+    and `training_history_live.png` is drawn anew, at the end `training_history.png`.
     `announce` hears what is said about saving and drawing, and of signs as they come and go.
 
     Raises:
@@ -214,21 +218,32 @@ def train(
     saving = saving or Saving()
     images = images.to(run.device)
     progress_folder = output_folder / "training_progress"
-    curves = None
+    record = RunRecord(output_folder, run, saving.stats_every_steps, announce)
     signs = run.standing_signs()
     with RunCheckpoints(output_folder / "models", saving, run, announce) as saved:
+        record.begin()
         while progress.epoch < config.epochs:
-            _train_epoch(run, images, saved, on_batch, announce)
+            _train_epoch(run, images, saved, record, on_batch=on_batch, announce=announce)
             sample = _end_epoch(run, saved, progress_folder)
-            curves = _draw_curves(run, progress_folder / "curves.png", announce)
+            stats = record.end_epoch()
             before, signs = signs, run.standing_signs()
-            epoch = progress.epoch
             if on_epoch is not None:
                 on_epoch(
-                    EpochReport(epoch, config.epochs, progress.last, saved.latest, sample, signs)
+                    EpochReport(
+                        epoch=progress.epoch,
+                        epochs=config.epochs,
+                        figures=progress.last,
+                        checkpoint=saved.latest,
+                        sample=sample,
+                        stats=stats,
+                        history=progress.history,
+                        panels=run.panels,
+                        signs=signs,
+                    )
                 )
-            for line in changes(before, signs, epoch):
+            for line in changes(before, signs, progress.epoch):
                 announce(line)
+    curves = record.end()
     folders: tuple[Path, ...] = ()
     if run.inference_model is not None:
         folders = release(

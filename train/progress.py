@@ -1,9 +1,14 @@
 """How far a training run has come: its history, and the steps of the epoch that is under way."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+
+def mean_of(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The means over some steps, of which there must be one, by key."""
+    return {key: math.fsum(step[key] for step in steps) / len(steps) for key in steps[0]}
 
 
 @dataclass
@@ -43,11 +48,7 @@ class Progress:
 
     def mean_so_far(self) -> dict[str, float]:
         """The means over the steps of the epoch under way, of which there must be one."""
-        count = len(self.epoch_steps)
-        return {
-            key: math.fsum(step[key] for step in self.epoch_steps) / count
-            for key in self.epoch_steps[0]
-        }
+        return mean_of(self.epoch_steps)
 
     def end_epoch(self) -> None:
         """Enter the means of the epoch's steps into the history, and begin the next one."""

@@ -49,7 +49,7 @@ def resume(run: Run[Shipped], path: Path, images: int, announce: Callable[[str],
             f"{path}: has {run.progress.epoch} epochs behind it already; ask for more than that"
         )
     if unmeasured:
-        announce(f"{path}: does not tell {', '.join(unmeasured)} of the epochs before; unknown there.")
+        announce(f"{path}: does not tell {', '.join(unmeasured)} of the epochs before it.")
     begun_with = run.progress.epoch_images
     if run.progress.epoch_steps and begun_with not in (None, images):
         raise UsageError(

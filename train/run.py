@@ -109,6 +109,7 @@ class Run(Generic[Shipped]):
         signs: those of success and failure that stand after the history's last epoch.
         write_sample: draws what is shipped into a PNG.
         panels: how the history is drawn; without any there are no curves.
+        rates: the learning rates now, by name.
         details: what else the checkpoints' metadata tell, plain values by name.
         inference_model: what an inference folder is made of, read from a checkpoint.
         device: PyTorch's name of where the networks are.
@@ -132,6 +133,7 @@ class Run(Generic[Shipped]):
     signs: Callable[[History], tuple[Sign, ...]] | None = None
     write_sample: Callable[[Shipped, Path], None] | None = None
     panels: tuple[Panel, ...] = ()
+    rates: Callable[[], Mapping[str, float]] = dict
     details: Mapping[str, Any] = field(default_factory=dict)
     inference_model: Callable[[Path], InferenceModel] | None = None
     device: str = "cpu"
@@ -139,3 +141,7 @@ class Run(Generic[Shipped]):
     def standing_signs(self) -> tuple[Sign, ...]:
         """Those after the last epoch; none where the task knows of no signs."""
         return () if self.signs is None else self.signs(self.progress.history)
+
+    def signs_by_name(self) -> dict[str, list[str]]:
+        """The same under `signs`, for files; nothing where the task knows of none."""
+        return {} if self.signs is None else {"signs": [sign.name for sign in self.standing_signs()]}

@@ -29,6 +29,7 @@ class Saving:
         mode: whether more or less of it is better; None for its own.
         background: write while training goes on.
         container: the form of the files and the end of their names, "pth" or "safetensors".
+        stats_every_steps: between the lines of `stats.jsonl` within epochs; None for none.
     """
 
     max_chunk_mb: float = 90
@@ -39,9 +40,10 @@ class Saving:
     mode: Mode | None = None
     background: bool = False
     container: Container = "pth"
+    stats_every_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("every_epochs", "every_steps", "keep_top_k"):
+        for name in ("every_epochs", "every_steps", "keep_top_k", "stats_every_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name}: is {value}; give at least 1")
@@ -159,7 +161,6 @@ def _facts(run: Run[Shipped]) -> ModelFacts:
         metrics = progress.last
         metrics |= run.derive(metrics, progress.epoch)
     averages = {f"avg_{key}": metrics[key] for key in run.step_keys if key in metrics}
-    signs = {} if run.signs is None else {"signs": [sign.name for sign in run.standing_signs()]}
     plain = run.config.as_dict()
     return ModelFacts(
         epoch=progress.epoch,
@@ -167,6 +168,6 @@ def _facts(run: Run[Shipped]) -> ModelFacts:
         metrics=metrics,
         config=plain,
         config_hash=config_hash(plain, run.may_change),
-        details={**run.details, **averages, **signs},
+        details={**run.details, **averages, **run.signs_by_name()},
         versions=current_versions(),
     )

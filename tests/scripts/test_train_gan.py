@@ -37,7 +37,7 @@ def test_it_says_what_it_leaves(run_chunkport: Run, pictures: Path, tmp_path: Pa
     assert all(
         (tmp_path / folder / "README.md").is_file() for folder in document["inference_folders"]
     )
-    assert document["curves"] == "training_progress/curves.png"
+    assert document["curves"] == "training_history.png"
     with Image.open(tmp_path / document["curves"]) as picture:
         assert picture.format == "PNG"
     assert [sorted(row) for row in document["epochs"]] == [
@@ -62,7 +62,7 @@ def test_it_says_what_it_leaves(run_chunkport: Run, pictures: Path, tmp_path: Pa
     ended = run_chunkport("train-gan", *resumed, "3")
     assert ended.returncode == 0, ended.stderr
     assert "model_v1.1_final" in ended.stdout
-    assert "Curves: training_progress/curves.png" in ended.stdout
+    assert "Curves: training_history.png" in ended.stdout
 
 
 def steps_in(index: dict[str, list[dict[str, object]]]) -> set[object]:

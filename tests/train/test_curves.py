@@ -22,9 +22,9 @@ BLUE = (0x00, 0x72, 0xB2)
 
 
 def drawn(folder: Path, history: dict[str, list[float]], *panels: Panel) -> NDArray[np.uint8]:
-    path = folder / "training_progress" / "curves.png"
+    path = folder / "pictures" / "history.png"
     write_curves(history, panels, path)
-    assert [item.name for item in path.parent.iterdir()] == ["curves.png"]
+    assert [item.name for item in path.parent.iterdir()] == ["history.png"]
     with Image.open(path) as picture:
         assert picture.format == "PNG"
         return np.asarray(picture.convert("RGB"))
@@ -77,11 +77,11 @@ def test_a_picture_before_stays_where_the_next_cannot_be_drawn(tmp_path: Path) -
     before = drawn(tmp_path, HISTORY, LOSSES)
     with pytest.raises(KeyError):
         drawn(tmp_path, {}, LOSSES)
-    with Image.open(tmp_path / "training_progress" / "curves.png") as picture:
+    with Image.open(tmp_path / "pictures" / "history.png") as picture:
         assert np.array_equal(np.asarray(picture.convert("RGB")), before)
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "training_progress").write_text("here first")
-    with pytest.raises(UsageError, match="training_progress: cannot be created"):
+    (tmp_path / "pictures").write_text("here first")
+    with pytest.raises(UsageError, match="pictures: cannot be created"):
         drawn(tmp_path, HISTORY, LOSSES)
