@@ -1,13 +1,14 @@
 """What a person is told of a GAN's training: each epoch, the signs at the end, what it draws."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts._output import Column, Output, number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from train.loop import EpochReport
     from train.signs import Sign
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chunkport.errors import UsageError
-from scripts._options import CHECKPOINT
 from scripts._interrupted import how_to_go_on
+from scripts._options import CHECKPOINT
 from scripts._output import Column, Output
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Shown:
     epoch_lines: "Callable[[EpochReport], str] | None" = None
 
 
-def show_training(  # noqa: PLR0917 - what a command knows of its run
+def show_training(
     output: Output,
     train: "Callable[..., TrainingResult]",
     epochs: int,

@@ -135,6 +135,11 @@ def not_evaluated() -> dict[str, float]:
     return dict.fromkeys(EVALUATION_KEYS, math.nan)
 
 
+def pictures_compared(count: int) -> int:
+    """How many pictures are compared with as many of `count` real ones."""
+    return min(_MOST, max(int(_SHARE * count), min(_FEWEST, count)))
+
+
 def gan_evaluation(
     config: GanConfig, images: torch.Tensor, device: str, announce: Callable[[str], None]
 ) -> GanEvaluation:
@@ -145,7 +150,7 @@ def gan_evaluation(
     Raises:
         BadInputError: the fruit classifier's file is missing or damaged.
     """
-    count = min(_MOST, max(int(_SHARE * len(images)), min(_FEWEST, len(images))))
+    count = pictures_compared(len(images))
     source = torch.Generator().manual_seed(derived_seed(config.seed, "evaluation latents"))
     latents = torch.randn(count, config.noise_dim, generator=source).to(device)
     if count < _COMPARABLE:

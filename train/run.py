@@ -144,4 +144,6 @@ class Run(Generic[Shipped]):
 
     def signs_by_name(self) -> dict[str, list[str]]:
         """The same under `signs`, for files; nothing where the task knows of none."""
-        return {} if self.signs is None else {"signs": [sign.name for sign in self.standing_signs()]}
+        return (
+            {} if self.signs is None else {"signs": [sign.name for sign in self.standing_signs()]}
+        )

@@ -31,7 +31,7 @@ PLAIN = {
     "distinctness": 0.9,
     "roughness": 0.05,
 }
-TINY = GanConfig(epochs=4, batch_size=5, width=2, noise_dim=8, average_decay=0.9)
+TINY = GanConfig(epochs=3, batch_size=5, width=2, noise_dim=8, average_decay=0.0)
 
 
 def signs_after(
@@ -136,7 +136,7 @@ def test_a_generator_that_draws_one_picture_is_told_to_have_collapsed(
     (line,) = told_by(said, "mode-collapse")
     assert line.startswith("Warning: epoch 2: ")
     assert "--batch-size" in line
-    assert ["mode-collapse" in names_of(report.signs) for report in reports] == [0, 1, 1, 1]
+    assert ["mode-collapse" in names_of(report.signs) for report in reports] == [0, 1, 1]
     assert known.COLLAPSE in result.signs
     metadata = json.loads((tmp_path / "models" / "latest_metadata.json").read_text())
     assert "mode-collapse" in metadata["signs"]
@@ -152,17 +152,15 @@ def test_a_discriminator_alone_at_work_is_told_to_be_too_strong(
 ) -> None:
     """The generator's rate is next to 0; a resumed run does not say it again."""
     said: list[str] = []
-    config = replace(TINY, epochs=8, learning_rate=1e-12, discriminator_rate=2e-2)
+    config = replace(TINY, batch_size=2, learning_rate=1e-12, discriminator_rate=2e-2)
     result = train_gan(images, config, tmp_path, announce=said.append)
     (line,) = told_by(said, "discriminator-too-strong")
     assert "--discriminator-rate" in line
     assert result.history["D_loss"][-1] < 0.1
     assert told_by(said, "only-noise")
     heard: list[str] = []
-    going_on: Any = replace(config, epochs=9)
-    result = train_gan(
-        images, going_on, tmp_path, resume=result.checkpoint, announce=heard.append
-    )
+    going_on: Any = replace(config, epochs=4)
+    result = train_gan(images, going_on, tmp_path, resume=result.checkpoint, announce=heard.append)
     assert known.TOO_STRONG in result.signs
     assert told_by(heard, "discriminator-too-strong") == []
     assert "discriminator-too-strong" in load_model_chunked(result.checkpoint)["details"]["signs"]
