@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts._fruit_pictures import picture_options, read_to_train_on
 from scripts._gan_epochs import epoch_lines, measured, show_classes, show_signs
 from scripts._gan_recipe import RECIPE, recipe_by_flags
 from scripts._options import FOLDER
@@ -16,6 +17,7 @@ from scripts._training import (
     Shown,
     chosen_saving,
     draw_pictures,
+    refuse_output_among,
     show_training,
     training_options,
 )
@@ -54,18 +56,17 @@ def gan_options(
             help="standard: the published size, for a GPU; demo: small, minutes on two cores.",
         ),
         click.option(
-            "--data-dir",
-            type=FOLDER,
-            help="Pictures as CLASS/*.png; without it, fruit is drawn into "
-            "OUTPUT_DIR/preprocessed_images.",
-        ),
-        click.option(
             "-o",
             "--output-dir",
             type=FOLDER,
             default=output_dir,
             show_default=shown_dir,
             help="Where models/ goes.",
+        ),
+        click.option(
+            "--device",
+            default="auto",
+            help="auto, cpu, cuda, cuda:1 or mps; auto is a GPU by CUDA where there is one.",
         ),
     )
     saving = training_options(
@@ -78,7 +79,7 @@ def gan_options(
         function = saving(function)
         for option in reversed((*places, *RECIPE)):
             function = option(function)
-        return function
+        return picture_options(function)
 
     return decorate
 
@@ -88,47 +89,64 @@ def train_by_flags(
     profile: "Profile",
     *,
     data_dir: Path | None,
+    group_by_fruit: bool | None,
+    skip_bad_files: bool,
     output_dir: Path,
     resume: Path | None,
     num_threads: int | None,
+    device: str = "auto",
     only: str | None = None,
     **flags: Any,
 ) -> None:
     """Train by the profile as the flags of `gan_options` change it, and say what it leaves.
 
-    `only` names the one class of pictures to train on.
+    `only` names the one class of pictures to train on. Of several processes that a launcher started
+    the first alone says something.
     """
     import torch
 
     from train.fruits import fruit_drawings
     from train.gan import train_gan
     from train.gan_criteria import CRITERIA
-    from train.images import load_images
+    from train.processes import joined_processes
 
     if num_threads:
         torch.set_num_threads(num_threads)
     config = recipe_by_flags(profile.config, flags)
     saving = chosen_saving(profile.max_chunk_mb, CRITERIA, **flags)
+    refuse_output_among(data_dir, output_dir)
     folder = data_dir or output_dir / "preprocessed_images"
-    if data_dir is None:
-        kinds = profile.classes if only is None else (only,)
-        fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
-        # Other pictures that lie there already are taken as they are.
-        draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
-    images = load_images(folder, only).images
-    output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
-    train = partial(
-        train_gan,
-        images,
-        config,
-        output_dir,
-        resume=resume,
-        saving=saving,
-        device="cuda" if torch.cuda.is_available() else "cpu",
-    )
-    result = show_training(
-        output, train, config.epochs, flags["metric"], _SHOWN, output_dir / "models"
-    )
+    with joined_processes(device) as processes:
+        if not processes.first:
+            output.hush()
+        if data_dir is None and processes.first_here:
+            kinds = profile.classes if only is None else (only,)
+            fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
+            # Other pictures that lie there already are taken as they are.
+            draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
+        processes.wait()
+        images = read_to_train_on(
+            output, folder, only, group_by_fruit=group_by_fruit, skip_bad_files=skip_bad_files
+        ).images
+        by = f", {processes.count} processes" if processes.count > 1 else ""
+        output.note(
+            f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs{by}."
+        )
+        train = partial(
+            train_gan,
+            images,
+            config,
+            output_dir,
+            resume=resume,
+            saving=saving,
+            processes=processes,
+        )
+        if not processes.first:
+            train()
+            return
+        result = show_training(
+            output, train, config.epochs, flags["metric"], _SHOWN, output_dir / "models"
+        )
     show_signs(output, result.signs)
     show_classes(output, result.best or result.final, config.seed)
     output.next_step(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from verify.picture_folder import PictureFolder
 
 _TABLE = "classification.json"
+_USUAL_FOLDER = "generated_images"
 
 
 def _percent(share: float | None) -> str:
@@ -41,7 +42,13 @@ _CLASSES = (
     "final_gan.pth or latest_model.pth, the first that is there.",
 )
 @click.option("--num", type=click.IntRange(min=1), default=50, help="How many pictures.")
-@click.option("-o", "--output-dir", type=FOLDER, default="generated_images", help="Where they go.")
+@click.option(
+    "-o",
+    "--output-dir",
+    type=FOLDER,
+    help="Where they go.",
+    show_default=f"{_USUAL_FOLDER}, or {_USUAL_FOLDER}_2 if that has others",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of what is drawn.")
 @click.option(
     "--grid", type=click.IntRange(min=0), default=64, help="Pictures in grid_64.png; 0 for none."
@@ -67,7 +74,7 @@ def command(
     output: Output,
     source: Path | None,
     num: int,
-    output_dir: Path,
+    output_dir: Path | None,
     seed: int,
     grid: int,
     classify: bool,
@@ -80,12 +87,11 @@ def command(
 
     They go into sample_000.png and on; the first ones, as many as --grid says, also into one
     picture. The same seed gives the same pictures: the first of a larger --num are those of a
-    smaller one. A picture that is there already and the same is left alone; others are replaced
-    only with --force.
+    smaller one. No picture is replaced by another one without --force.
     """
     from verify.classified_pictures import classify_pictures, open_classifier
     from verify.generated_pictures import generate_pictures
-    from verify.picture_folder import write_picture_folder
+    from verify.picture_folder import free_folder, picture_files, write_picture_folder
 
     if classifier is not None and not classify:
         raise UsageError("--classifier says what to classify with; give --classify too")
@@ -97,7 +103,13 @@ def command(
             model, drawn, seed, advance, threads=num_threads, truncation=truncation
         )
     found = None if judge is None else classify_pictures(pictures[:num], *judge)
-    folder = write_picture_folder(pictures, output_dir, count=num, in_grid=grid, force=force)
+    files = picture_files(pictures, num, grid)
+    if output_dir is None:
+        usual = Path(_USUAL_FOLDER)
+        output_dir = usual if force else free_folder(files, usual)
+        if output_dir != usual:
+            output.note(f"{usual} has other pictures; these go into {output_dir}.")
+    folder = write_picture_folder(files, output_dir, force=force)
     output.fact("model", str(model), f"Drawn by {model} from seed {seed}")
     output.fact("seed", seed)
     output.fact("truncation", truncation)

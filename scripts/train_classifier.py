@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chunkport.errors import UsageError
+from scripts._fruit_pictures import picture_options, read_to_train_and_judge
 from scripts._options import FOLDER, chunkport_command
 from scripts._output import Column, Output, number
 from scripts._training import (
@@ -42,11 +43,7 @@ _SHOWN = Shown(
 
 
 @chunkport_command("train-classifier")
-@click.option(
-    "--data-dir",
-    type=FOLDER,
-    help="Pictures as CLASS/*.png; without it, fruit is drawn into OUTPUT_DIR/preprocessed_images.",
-)
+@picture_options
 @click.option("-o", "--output-dir", type=FOLDER, default="classifier", help="Where models/ goes.")
 @click.option("--epochs", type=int, help="Passes over the pictures, in all.")
 @click.option("--batch-size", type=int, help="Pictures per step.")
@@ -60,6 +57,8 @@ _SHOWN = Shown(
 def command(
     output: Output,
     data_dir: Path | None,
+    group_by_fruit: bool | None,
+    skip_bad_files: bool,
     output_dir: Path,
     resume: Path | None,
     num_threads: int | None,
@@ -72,16 +71,16 @@ def command(
 ) -> None:
     """Train the network that tells kinds of 128x128 grayscale fruit apart.
 
-    A fifth of the pictures of each kind is held out, and judges every epoch. Checkpoints, resuming
-    and curves are as those of train-gan; models/inference/ holds the classifier for use. `verify`
-    compares generators by the features of one that was trained so and comes with chunkport.
+    A fifth of the pictures of each kind is held out, or what their folder has as Validation/ or
+    Test/, and judges every epoch. Checkpoints, resuming and curves are as those of train-gan;
+    models/inference/ holds the classifier for use. `verify` compares generators by the features of
+    one that was trained so and comes with chunkport.
     """
     import torch
 
     from train.classifier import CRITERIA, train_classifier
     from train.classifier_config import ClassifierConfig
     from train.fruits import FRUITS, fruit_drawings
-    from train.images import load_images, split_held_out
 
     if num_threads:
         torch.set_num_threads(num_threads)
@@ -103,9 +102,14 @@ def command(
                 f"{folder}: holds other pictures than the fruit of this run; choose another "
                 f"--output-dir, remove them, or train on them with --data-dir {folder}"
             )
-    loaded = load_images(folder)
-    config = ClassifierConfig(classes=loaded.classes, seed=seed, **given)
-    training, held_out = split_held_out(loaded, _HELD_OUT_SHARE)
+    training, held_out = read_to_train_and_judge(
+        output,
+        folder,
+        _HELD_OUT_SHARE,
+        group_by_fruit=group_by_fruit,
+        skip_bad_files=skip_bad_files,
+    )
+    config = ClassifierConfig(classes=training.classes, seed=seed, **given)
     output.note(
         f"Training on {len(training)} pictures from {folder}, {len(held_out)} held out, "
         f"{config.epochs} epochs."

@@ -19,6 +19,7 @@ from train.gan_config import GanConfig
 from train.gan_signs import Bars
 from train.gan_state import new_state, shipped_generator
 from train.images import to_unit_range
+from train.processes import Processes
 from train.samples import draw
 from train.seeds import derived_seed
 
@@ -163,7 +164,7 @@ def gan_evaluation(
         announce(_UNLIKE_FRUIT)
     blank = np.broadcast_to(pictures.mean(axis=0, keepdims=True), pictures[:_BATCH].shape)
     features = fruit_features(np.ascontiguousarray(blank))[:1].repeat(count, axis=0)
-    untrained = shipped_generator(new_state(config, device), epoch=0)
+    untrained = shipped_generator(new_state(config, Processes(device=device)), epoch=0)
     bars = Bars(
         config.epochs,
         config.real_label,

@@ -1,21 +1,22 @@
-"""Training images from a folder: one subfolder per class, any size and colour, as one tensor."""
+"""Training images from a folder: pictures of any size and colour, as one tensor in grey."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
-from chunkport.choices import did_you_mean
-from chunkport.errors import UsageError
+from chunkport.errors import BadInputError, UsageError
 from networks.gan import IMAGE_SIZE
 from train.held_out import held_out_indices
+from train.image_folders import UNLABELLED, Classes, ImageFolder, find_images
 from train.picture_files import open_picture
 
-_ENDINGS = {".png", ".jpg", ".jpeg"}
-_REMEDY = "draw some with train-gan --profile demo, or name another folder with --data-dir"
+_AT_ONCE = 32  # pictures that a thread reads before it says so
 
 
 @dataclass(frozen=True)
@@ -66,49 +67,130 @@ def to_pixels(images: torch.Tensor) -> torch.Tensor:
 def read_image(path: Path) -> NDArray[np.uint8]:
     """One image of any size and colour as its luminance (ITU-R 601), (128, 128) uint8.
 
-    Transparent parts become white.
+    It is turned as its EXIF orientation says, and transparent parts become white. What is not
+    square is fitted in whole, between strips of its background.
 
     Raises:
         BadInputError: the file is not an image, is damaged, or is too large to be one.
     """
-    gray = open_picture(path).convert("L")
-    if gray.size != (IMAGE_SIZE, IMAGE_SIZE):
-        gray = gray.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS)
-    return np.asarray(gray, dtype=np.uint8)
+    picture = open_picture(path, upright=True, shorter_side=2 * IMAGE_SIZE)
+    try:
+        gray = picture.convert("L")
+        fitted = ImageOps.pad(
+            gray, (IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS, _background(gray)
+        )
+    except ValueError as error:
+        size = "x".join(map(str, picture.size))
+        raise BadInputError(
+            f"{path}: a picture of {size} pixels, {picture.mode}, cannot be made one of "
+            f"{IMAGE_SIZE}x{IMAGE_SIZE} in grey ({error}); remove or replace it"
+        ) from error
+    return np.asarray(fitted, dtype=np.uint8)
+
+
+def _background(gray: Image.Image) -> int:
+    """What is mostly in the corners: a fruit that fills its picture still leaves these free."""
+    pixels = np.asarray(gray)
+    rows, columns = (max(1, side // 16) for side in pixels.shape)
+    ends = np.concatenate([pixels[:rows], pixels[-rows:]])
+    return int(np.median(np.concatenate([ends[:, :columns], ends[:, -columns:]])))
 
 
 def load_images(folder: Path, only: str | None = None) -> ImageSet:
-    """All PNG and JPEG files of `folder/CLASS/`, or of the one class `only`, in sorted order.
+    """All images of a folder to train on, or of the one class `only`, as `find_images` finds them.
 
     Raises:
         UsageError: there is no such folder or class, or no image in it.
         BadInputError: a file cannot be read; the message names it.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; {_REMEDY}")
-    paths_by_class = {
-        entry.name: sorted(path for path in entry.iterdir() if path.suffix.lower() in _ENDINGS)
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and not entry.name.startswith(".")
-    }
-    paths_by_class = {name: paths for name, paths in paths_by_class.items() if paths}
-    if not paths_by_class:
-        raise UsageError(f"{folder}: no images in any subfolder of it; {_REMEDY}")
-    if only is not None:
-        if only not in paths_by_class:
-            meant, known = did_you_mean(only, paths_by_class), ", ".join(paths_by_class)
-            raise UsageError(f"{folder}: no images of class {only}.{meant} Choose one of {known}")
-        paths_by_class = {only: paths_by_class[only]}
-    pixels = [read_image(path) for paths in paths_by_class.values() for path in paths]
-    labels = [label for label, paths in enumerate(paths_by_class.values()) for _ in paths]
+    found = find_images(folder, only)
+    return read_images(found.root, found.training)
+
+
+def read_images(
+    root: Path,
+    classes: Classes,
+    advance: Callable[[int], None] | None = None,
+    on_bad_file: Callable[[BadInputError], None] | None = None,
+) -> ImageSet:
+    """Pictures of these classes, by as many threads as PyTorch has.
+
+    `advance` is called with how many more were read. `on_bad_file` is called for each that cannot
+    be read, which is then left out.
+
+    Raises:
+        BadInputError: a file cannot be read and there is no `on_bad_file`, or none of a class can.
+    """
+    names = [name for paths in classes.values() for name in paths]
+    labels = [label for label, paths in enumerate(classes.values()) for _ in paths]
+    images = torch.empty((len(names), 1, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
+    pixels = images.numpy()
+
+    def read(start: int) -> dict[int, BadInputError]:
+        bad = {}
+        for index in range(start, min(start + _AT_ONCE, len(names))):
+            try:
+                pixels[index, 0] = read_image(root / names[index])
+            except BadInputError as error:
+                bad[index] = error
+        return bad
+
+    bad: dict[int, BadInputError] = {}
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        starts = range(0, len(names), _AT_ONCE)
+        try:
+            for start, worse in zip(starts, threads.map(read, starts), strict=True):
+                bad |= worse
+                for error in worse.values():
+                    if on_bad_file is None:
+                        raise error
+                    on_bad_file(error)
+                if advance is not None:
+                    advance(min(_AT_ONCE, len(names) - start))
+        finally:
+            threads.shutdown(cancel_futures=True)
+    good = [index for index in range(len(names)) if index not in bad]
+    there = {labels[index] for index in good}
+    for label, name in enumerate(classes):
+        if label not in there:
+            raise BadInputError(f"{root}: none of the pictures of {name} can be read; replace them")
+    for place, index in enumerate(good[: len(good) if bad else 0]):
+        pixels[place] = pixels[index]
     return ImageSet(
-        images=torch.from_numpy(np.stack(pixels)).unsqueeze(1),
-        labels=torch.tensor(labels),
-        classes=tuple(paths_by_class),
-        names=tuple(
-            f"{name}/{path.name}" for name, paths in paths_by_class.items() for path in paths
-        ),
+        images=images[: len(good)],
+        labels=torch.tensor([labels[index] for index in good]),
+        classes=tuple(classes),
+        names=tuple(names[index] for index in good),
     )
+
+
+def read_both_halves(
+    found: ImageFolder,
+    share: float,
+    advance: Callable[[int], None] | None = None,
+    on_bad_file: Callable[[BadInputError], None] | None = None,
+) -> tuple[ImageSet, ImageSet]:
+    """The images to train on and those held out: the folder's own half, or about `share` of each.
+
+    Raises:
+        UsageError: as `split_held_out`; or the folder has no classes, or its own half lacks one.
+        BadInputError: as `read_images`.
+    """
+    if UNLABELLED in found.training:
+        raise UsageError(
+            f"{found.root}: its pictures stand in no folders of their kinds; put them into some, "
+            "as Apple/1.jpg and Pear/1.jpg"
+        )
+    lacking = [name for name, paths in found.held_out.items() if not paths]
+    if lacking:
+        raise UsageError(
+            f"{found.root}: the held-out half lacks pictures of {', '.join(lacking)}; add some, or "
+            "name the folder of the training half alone, of which a part is then held out"
+        )
+    training = read_images(found.root, found.training, advance, on_bad_file)
+    if not found.held_out:
+        return split_held_out(training, share)
+    return training, read_images(found.root, found.held_out, advance, on_bad_file)
 
 
 def split_held_out(loaded: ImageSet, share: float) -> tuple[ImageSet, ImageSet]:

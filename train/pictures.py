@@ -10,9 +10,9 @@ from PIL import Image, ImageOps
 
 from chunkport.errors import UsageError
 from train.held_out import held_out_indices
-from train.picture_files import open_picture, picture_names
+from train.picture_files import FORMATS, open_picture, picture_names
 
-_REMEDY = "name a folder that holds PNG, JPEG or WebP pictures"
+_REMEDY = f"name a folder that holds pictures ({FORMATS})"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def read_picture(path: Path, size: int) -> torch.Tensor:
 def load_pictures(
     folder: Path, size: int, progress: Callable[[int, int], None] | None = None
 ) -> PictureSet:
-    """All PNG, JPEG and WebP files of the folder and its subfolders, in the order of their paths.
+    """All pictures (`FORMATS`) of the folder and its subfolders, in the order of their paths.
 
     Hidden files and folders are passed over. `progress` is called with the pictures read so far
     and in all.

@@ -1,15 +1,25 @@
 """Reading a folder of images as people have them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
 from chunkport.errors import BadInputError, UsageError
 from train.fruits import render_fruit, write_fruit_images
-from train.images import load_images, read_image, split_held_out, to_pixels, to_unit_range
+from train.image_folders import find_images
+from train.images import (
+    load_images,
+    read_both_halves,
+    read_image,
+    read_images,
+    split_held_out,
+    to_pixels,
+    to_unit_range,
+)
 
 
 def test_a_written_picture_comes_back_exactly(tmp_path: Path) -> None:
@@ -53,6 +63,85 @@ def test_transparency_becomes_white_and_16_bits_are_scaled(tmp_path: Path) -> No
     assert set(read_image(tmp_path / "deep.png").ravel()) == {128}
 
 
+def test_what_is_not_square_keeps_its_shape_on_its_own_background(tmp_path: Path) -> None:
+    """A round fruit that fills the height of a wide picture is as wide as it is high."""
+    wide = Image.new("RGB", (300, 150), (230, 230, 230))
+    ImageDraw.Draw(wide).ellipse((75, 0, 225, 150), fill=(20, 20, 20))
+    wide.save(tmp_path / "wide.png")
+    pixels = read_image(tmp_path / "wide.png")
+    assert set(pixels[:32].ravel()) == set(pixels[96:].ravel()) == {230}
+    dark = pixels < 125
+    assert (dark.sum(axis=0) > 0).sum() == pytest.approx((dark.sum(axis=1) > 0).sum(), abs=1)
+    wide.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "high.png")
+    assert np.abs(read_image(tmp_path / "high.png").astype(int) - np.rot90(pixels)).max() <= 1
+
+
+def test_a_picture_is_turned_as_its_camera_was_held(tmp_path: Path) -> None:
+    upright = ImageOps.pad(Image.fromarray(render_fruit("Pear", 3)), (128, 96))
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    orientation = Image.Exif()
+    orientation[0x0112] = 6  # to be turned by 90 degrees to the right
+    turned.save(tmp_path / "turned.png", exif=orientation)
+    upright.save(tmp_path / "upright.png")
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "turned.png"), read_image(tmp_path / "upright.png")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        ("fruit.bmp", "RGB", {}),
+        ("fruit.tiff", "RGB", {}),
+        ("deep.tif", "I;16", {}),
+        ("print.jpg", "CMYK", {"quality": 95}),
+        ("print.tif", "CMYK", {}),
+        ("fruit.webp", "RGB", {"lossless": True}),
+        ("fruit.jpg", "L", {"quality": 95}),
+        ("few_colours.png", "P", {}),
+        ("with_alpha.png", "LA", {}),
+    ],
+)
+def test_the_same_fruit_is_read_from_any_format(
+    tmp_path: Path, name: str, mode: str, options: dict[str, Any]
+) -> None:
+    fruit = render_fruit("Apple", 1)
+    if mode == "I;16":
+        Image.fromarray(fruit.astype(np.uint16) * 257).save(tmp_path / name)
+    else:
+        gray = Image.fromarray(fruit)
+        (gray if mode == "P" else gray.convert("RGB")).convert(mode).save(
+            tmp_path / name, **options
+        )
+    off = np.abs(read_image(tmp_path / name).astype(int) - fruit)
+    assert off.mean() < 1.5
+
+
+def test_a_photograph_of_a_phone_is_read_as_if_at_its_full_size(tmp_path: Path) -> None:
+    large = Image.fromarray(render_fruit("Orange", 2)).resize((2400, 1800))
+    large.convert("RGB").save(tmp_path / "photo.jpg", quality=90)
+    large.convert("RGB").save(tmp_path / "photo.png")
+    off = np.abs(
+        read_image(tmp_path / "photo.jpg").astype(int) - read_image(tmp_path / "photo.png")
+    )
+    assert off.max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("F", "its pixels are floats, of which no one knows what is white"),
+        ("LAB", "a picture of 128x128 pixels, LAB, cannot be made one of 128x128"),
+    ],
+)
+def test_what_cannot_be_made_such_a_picture_is_named(
+    tmp_path: Path, mode: str, message: str
+) -> None:
+    Image.new(mode, (128, 128)).save(tmp_path / "odd.tif")
+    with pytest.raises(BadInputError, match=rf"odd\.tif: {message}"):
+        read_image(tmp_path / "odd.tif")
+
+
 def test_unit_range_and_back() -> None:
     pixels = torch.arange(256).to(torch.uint8)
     unit = to_unit_range(pixels)
@@ -67,6 +156,53 @@ def test_a_damaged_image_is_named(tmp_path: Path) -> None:
     damaged.write_bytes(damaged.read_bytes()[:400])
     with pytest.raises(BadInputError, match=r"Orange_0000\.png: cannot be read as an image"):
         load_images(tmp_path)
+
+
+def test_damaged_images_can_be_left_out(tmp_path: Path) -> None:
+    write_fruit_images(tmp_path, 40, 0, classes=("Apple", "Pear"))
+    whole = load_images(tmp_path)
+    for name in ("Apple/Apple_0000.png", "Pear/Pear_0039.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    bad: list[BadInputError] = []
+    steps: list[int] = []
+    loaded = read_images(tmp_path, find_images(tmp_path).training, steps.append, bad.append)
+    assert [str(error).partition(": ")[0] for error in bad] == [
+        str(tmp_path / "Apple/Apple_0000.png"),
+        str(tmp_path / "Pear/Pear_0039.png"),
+    ]
+    assert sum(steps) == 80
+    assert loaded.names == whole.names[1:-1]
+    assert torch.equal(loaded.images, whole.images[1:-1])
+    assert torch.equal(loaded.labels, whole.labels[1:-1])
+
+
+def test_a_class_of_damaged_images_alone_is_named(tmp_path: Path) -> None:
+    write_fruit_images(tmp_path, 1, 0)
+    (tmp_path / "Orange" / "Orange_0000.png").write_bytes(b"no picture")
+    with pytest.raises(BadInputError, match="none of the pictures of Orange can be read"):
+        read_images(tmp_path, find_images(tmp_path).training, None, lambda _error: None)
+
+
+def test_a_data_set_says_itself_what_is_held_out(tmp_path: Path) -> None:
+    write_fruit_images(tmp_path / "Training", 3, 0, classes=("Apple", "Pear"))
+    write_fruit_images(tmp_path / "Test", 2, 7, classes=("Apple", "Pear"))
+    training, held_out = read_both_halves(find_images(tmp_path), 0.5)
+    assert training.classes == held_out.classes == ("Apple", "Pear")
+    assert held_out.names == tuple(
+        f"Test/{name}" for name in ("Apple/Apple_0000.png", "Apple/Apple_0001.png")
+    ) + tuple(f"Test/{name}" for name in ("Pear/Pear_0000.png", "Pear/Pear_0001.png"))
+    assert training.names == load_images(tmp_path).names
+    for path in (tmp_path / "Test" / "Pear").iterdir():
+        path.unlink()
+    with pytest.raises(UsageError, match="the held-out half lacks pictures of Pear; add some"):
+        read_both_halves(find_images(tmp_path), 0.5)
+
+
+def test_pictures_without_classes_cannot_be_told_apart(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(UsageError, match="its pictures stand in no folders of their kinds"):
+        read_both_halves(find_images(tmp_path), 0.5)
+    assert len(load_images(tmp_path)) == 1
 
 
 def test_a_text_file_called_png_is_named(tmp_path: Path) -> None:
@@ -87,7 +223,7 @@ def test_a_missing_or_empty_folder_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder; draw some with train-gan"):
         load_images(tmp_path / "preprocessed_images")
     (tmp_path / "Apple").mkdir()
-    with pytest.raises(UsageError, match="no images in any subfolder of it; draw some"):
+    with pytest.raises(UsageError, match=r"no pictures \(PNG, .*\) in it or its subfolders; draw"):
         load_images(tmp_path)
 
 

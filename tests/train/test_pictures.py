@@ -128,7 +128,9 @@ def test_a_header_that_is_cut_short_is_damage_too(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_empty_folder_says_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="photos: no such folder; name a folder that holds PNG"):
+    with pytest.raises(
+        UsageError, match="photos: no such folder; name a folder that holds pictures"
+    ):
         load_pictures(tmp_path / "photos", 64)
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(UsageError, match="no pictures in it or its subfolders; name a folder"):
