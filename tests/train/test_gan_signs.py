@@ -152,14 +152,14 @@ def test_a_discriminator_alone_at_work_is_told_to_be_too_strong(
 ) -> None:
     """The generator's rate is next to 0; a resumed run does not say it again."""
     said: list[str] = []
-    config = replace(TINY, epochs=4, learning_rate=1e-12, discriminator_rate=1e-2)
+    config = replace(TINY, epochs=5, batch_size=3, learning_rate=1e-12, discriminator_rate=1e-2)
     result = train_gan(images, config, tmp_path, announce=said.append)
     (line,) = told_by(said, "discriminator-too-strong")
     assert "--discriminator-rate" in line
     assert result.history["D_loss"][-1] < 0.1
     assert told_by(said, "only-noise")
     heard: list[str] = []
-    going_on: Any = replace(config, epochs=5)
+    going_on: Any = replace(config, epochs=6)
     result = train_gan(images, going_on, tmp_path, resume=result.checkpoint, announce=heard.append)
     assert known.TOO_STRONG in result.signs
     assert told_by(heard, "discriminator-too-strong") == []
