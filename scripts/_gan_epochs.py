@@ -1,24 +1,15 @@
-"""What a person is told of a GAN's training: each epoch, the signs at the end, what it draws."""
+"""What a person is told of a GAN's training: each epoch, and the signs at the end."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts._output import Column, Output, number
+from scripts._output import Output, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from train.loop import EpochReport
     from train.signs import Sign
-
-_PICTURES = 200
-_CLASSES = (
-    Column("class", "taken for"),
-    Column("count", "pictures", right=True),
-    Column("share", "share", lambda share: f"{share:.1%}", right=True),
-    Column("mean_confidence", "mean confidence", number, right=True),
-)
 
 
 def measured(value: float | None) -> str:
@@ -51,19 +42,3 @@ def show_signs(output: Output, signs: "Sequence[Sign]") -> None:
         for sign in signs
     ]
     output.fact("signs", rows, summary(signs))
-
-
-def show_classes(output: Output, checkpoint: Path, seed: int) -> None:
-    """What the fruit classifier takes pictures of the trained generator for, where it can tell."""
-    from networks.fruit_features import fruit_classifier
-    from verify.classified_pictures import classify_pictures
-    from verify.generated_pictures import generate_pictures
-
-    pictures = generate_pictures(checkpoint, _PICTURES, seed)
-    found = classify_pictures(pictures, *fruit_classifier())
-    if not found.fruit_like:
-        output.note(f"{checkpoint.name} draws nothing that the fruit classifier knows.")
-        output.fact("classes", None)
-        return
-    title = f"What the fruit classifier takes {_PICTURES} pictures of {checkpoint.name} for"
-    output.table("classes", title, _CLASSES, found.histogram())

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts._fruit_classes import draw_and_classify
 from scripts._fruit_pictures import picture_options, read_to_train_on
-from scripts._gan_epochs import epoch_lines, measured, show_classes, show_signs
+from scripts._gan_epochs import epoch_lines, measured, show_signs
 from scripts._gan_recipe import RECIPE, recipe_by_flags
 from scripts._options import FOLDER
 from scripts._output import Column, Output, number
@@ -144,12 +145,8 @@ def train_by_flags(
         if not processes.first:
             train()
             return
-        result = show_training(
-            output, train, config.epochs, flags["metric"], _SHOWN, output_dir / "models"
-        )
+        result = show_training(output, train, config, flags["metric"], _SHOWN)
+    chosen = result.best or result.checkpoint
     show_signs(output, result.signs)
-    show_classes(output, result.best or result.final, config.seed)
-    output.next_step(
-        f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
-        "--precision fp32 --precision fp16 --precision int8"
-    )
+    draw_and_classify(output, chosen, config.seed)
+    output.next_step(f"chunkport generate-images --model {shlex.quote(str(chosen))} --num 50")

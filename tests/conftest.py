@@ -35,16 +35,11 @@ _CHUNK_MB = 1  # the checkpoint takes 2.2 MB
 
 @pytest.fixture(scope="session")
 def make_generator() -> Callable[..., Generator]:
-    """`(seed, width=8, noise_dim=100, upsampling="transposed")` to a generator.
+    """`(seed, width=8, noise_dim=100, **form)` to a generator, none of its numbers initial."""
 
-    Every number in it is other than initial.
-    """
-
-    def make(
-        seed: int, width: int = _WIDTH, noise_dim: int = 100, upsampling: str = "transposed"
-    ) -> Generator:
+    def make(seed: int, width: int = _WIDTH, noise_dim: int = 100, **form: str) -> Generator:
         torch.manual_seed(seed)
-        generator = Generator(noise_dim, width, upsampling)
+        generator = Generator(noise_dim, width, **form)
         for norm in generator.modules():
             if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
                 assert norm.running_mean is not None

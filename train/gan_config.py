@@ -151,7 +151,7 @@ class GanConfig:
         for name, (allows, remedy) in _ALLOWED.items():
             value = getattr(self, name)
             if not allows(value):
-                shown = repr(value) if isinstance(value, str) else value
+                shown = ", ".join(map(str, value)) if isinstance(value, tuple) else repr(value)
                 raise UsageError(f"{name}: is {shown}; {remedy}")
         refuse_uneven_parts(self.batch_size, self.accumulate)
         if self.loss == "hinge" and self.real_label != 1:

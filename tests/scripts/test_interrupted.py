@@ -16,14 +16,14 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 @click.command("train-it")
 @click.option("--epochs", type=int, default=5)
-@click.option("-o", "--output-dir", type=click.Path(path_type=Path), default=".")
+@click.option("-o", "--output-dir", type=click.Path(path_type=Path), default=Path())
 @click.option("--softly/--no-softly", default=None)
 @click.option("--background-save", is_flag=True)
 @click.option("--resume", type=click.Path(path_type=Path))
 @click.option("--began", type=click.DateTime(), hidden=True)
-def train_it(epochs: int, output_dir: Path, began: datetime | None, **_others: object) -> None:
+def train_it(epochs: int, began: datetime | None, **_others: object) -> None:
     since = LONG_AGO if began is None else began.replace(tzinfo=UTC)
-    click.echo(how_to_go_on(output_dir / "models", since, epochs))
+    click.echo(how_to_go_on(since, epochs))
 
 
 def said(*arguments: str) -> str:

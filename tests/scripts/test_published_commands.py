@@ -88,6 +88,9 @@ def test_they_train_check_and_generate(run_printed: Run, folder: Path) -> None:
         "classification.json",
     }
     assert Image.open(folder / "generated_images" / "grid_64.png").size == (1024, 1024)
+    assert {"training_history.png", "training_history_live.png"} <= {
+        path.name for path in folder.iterdir()
+    }
     progress = folder / "training_progress"
     assert {"epoch_001.png", "epoch_002.png"} <= {path.name for path in progress.iterdir()}
 

@@ -53,6 +53,12 @@ def test_it_says_what_it_leaves(run_chunkport: Run, pictures: Path, tmp_path: Pa
         assert picture.format == "PNG"
     measured = (key.lower() for key in (*STEP_KEYS, *EVALUATION_KEYS))
     assert [row.keys() for row in document["epochs"]] == [{"epoch", *measured}] * 2
+    assert document["page"] == "training.html"
+    assert "All 2 epochs are trained" in (tmp_path / document["page"]).read_text()
+    lines = (tmp_path / "stats.jsonl").read_text().splitlines()
+    assert [json.loads(line)["G_loss"] for line in lines] == [
+        row["g_loss"] for row in document["epochs"]
+    ]
     index = json.loads((tmp_path / "models" / "models_index.json").read_text())
     assert [model["file"] for model in index["models"]] == [
         "best_model.pth",

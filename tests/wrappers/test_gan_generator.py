@@ -29,7 +29,7 @@ def test_wrappers_equal_the_network_in_float64(
     width: int,
     noise_dim: int,
 ) -> None:
-    network = make_generator(1, width, noise_dim, upsampling).double()
+    network = make_generator(1, width, noise_dim, upsampling=upsampling).double()
     latent = torch.randn(2, noise_dim, dtype=torch.float64)
     expected = network(latent).permute(0, 2, 3, 1)
     torch.testing.assert_close(
@@ -75,7 +75,7 @@ def test_the_form_is_read_off_the_checkpoint(
     holder: Callable[[Mapping[str, Any]], Mapping[str, Any]],
     upsampling: str,
 ) -> None:
-    saved = make_generator(1, 3, 7, upsampling)
+    saved = make_generator(1, 3, 7, upsampling=upsampling)
     network = load_network(holder(saved.state_dict()), "a.pth")
     latent = torch.randn(2, 7)
     assert (network.width, network.noise_dim) == (3, 7)
