@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts._fruit_classes import draw_and_classify
 from scripts._fruit_pictures import picture_options, read_to_train_on
 from scripts._gan_recipe import RECIPE, recipe_by_flags
 from scripts._options import FOLDER
@@ -140,8 +141,7 @@ def train_by_flags(
         if not processes.first:
             train()
             return
-        result = show_training(output, train, config.epochs, flags["metric"], _SHOWN)
-    output.next_step(
-        f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
-        "--precision fp32 --precision fp16 --precision int8"
-    )
+        result = show_training(output, train, config, flags["metric"], _SHOWN)
+    chosen = result.best or result.checkpoint
+    draw_and_classify(output, chosen, config.seed)
+    output.next_step(f"chunkport generate-images --model {shlex.quote(str(chosen))} --num 50")

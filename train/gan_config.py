@@ -38,6 +38,10 @@ def _one_of(names: Collection[str]) -> _Rule:
 
 
 _COUNT: _Rule = (lambda value: value >= 1, "give at least 1")
+_BATCH: _Rule = (
+    lambda value: value >= 2,  # noqa: PLR2004 - batch normalisation of one image is undefined
+    "give at least 2",
+)
 _RATE: _Rule = (lambda value: 0 < value < math.inf, "give a finite number above 0")
 _STRENGTH: _Rule = (
     lambda value: 0 <= value < math.inf,
@@ -47,8 +51,7 @@ _SHARE: _Rule = (lambda value: 0 <= value < 1, "give 0 up to below 1")
 _ALLOWED: dict[str, _Rule] = {
     **dict.fromkeys(("epochs", "noise_dim", "width", "sample_every"), _COUNT),
     **dict.fromkeys(("r1_every", "input_noise_steps", "accumulate"), _COUNT),
-    # Batch normalisation of one image is undefined.
-    "batch_size": (lambda value: value >= 2, "give at least 2"),  # noqa: PLR2004 - normalising one image is undefined
+    "batch_size": _BATCH,
     **dict.fromkeys(("learning_rate", "discriminator_rate", "initial_std"), _RATE),
     **dict.fromkeys(("r1_gamma", "input_noise", "clip_gradients"), _STRENGTH),
     **dict.fromkeys(("average_decay", "dropout"), _SHARE),
@@ -142,7 +145,7 @@ class GanConfig:
         for name, (allows, remedy) in _ALLOWED.items():
             value = getattr(self, name)
             if not allows(value):
-                shown = repr(value) if isinstance(value, str) else value
+                shown = ", ".join(map(str, value)) if isinstance(value, tuple) else repr(value)
                 raise UsageError(f"{name}: is {shown}; {remedy}")
         refuse_uneven_parts(self.batch_size, self.accumulate)
         if self.loss == "hinge" and self.real_label != 1:

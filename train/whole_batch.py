@@ -62,9 +62,12 @@ class WholeBatchDropout(nn.Module):
         """(B, ...) -> (B, ...), where B is a share of equal size."""
         if not self.training:
             return x
-        return x * self.processes.drawn(
-            len(x), lambda rows: self.layer(x.new_ones(rows, *x.shape[1:]))
-        )
+        return x * self.processes.drawn(len(x), lambda rows: self.layer(_ones_like(x, rows)))
+
+
+def _ones_like(x: torch.Tensor, rows: int) -> torch.Tensor:
+    """So many rows in the layout of `x`, by whose order in memory a mask is drawn."""
+    return x.new_empty_strided((rows, *x.shape[1:]), x.stride()).fill_(1)
 
 
 def see_the_whole_batch(network: nn.Module, processes: Processes) -> None:

@@ -57,7 +57,7 @@ def test_shares_and_draws_of_all_are_the_whole() -> None:
 
 
 def test_every_gpu_goes_on_as_the_first_did() -> None:
-    saved = {"cpu": torch.zeros(2), "cuda": [torch.ones(3), torch.zeros(3)]}
+    saved: dict[str, Any] = {"cpu": torch.zeros(2), "cuda": [torch.ones(3), torch.zeros(3)]}
     assert ALONE.random_state(saved) == saved
     here = Processes(index=1, count=2).random_state(saved)["cuda"]
     assert len(here) == torch.cuda.device_count()
