@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, Popen
 
 import pytest
 from PIL import Image
@@ -88,6 +88,32 @@ def test_it_says_what_it_leaves(run_chunkport: Run, pictures: Path, tmp_path: Pa
     assert isinstance(told["metrics"]["kid"], float)
 
 
+def test_two_processes_speak_and_write_as_one_and_are_interrupted_together(
+    start_together: Callable[..., list[Popen[str]]], pictures: Path, tmp_path: Path
+) -> None:
+    latest = tmp_path / "models" / "latest_model.pth"
+    asked = ("-m", "scripts._cli", "train-gan", *SMALL, pictures, "--device", "cpu")
+    both = start_together(*asked, "--epochs", "5000")
+    deadline = time.monotonic() + 120
+    while not latest.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    for process in both:
+        process.send_signal(signal.SIGINT)
+    for process in both:
+        _, said = process.communicate(timeout=60)
+        assert "Traceback" not in said
+        # The one that hears of it later may find the other gone.
+        assert process.returncode in {130, 3}, said
+
+    done = load_model_chunked(latest)["epoch"]
+    resumed = ("--resume", latest, "--epochs", str(done + 1), "--format", "json")
+    (out, said), silent = (it.communicate(timeout=120) for it in start_together(*asked, *resumed))
+    assert "Training on 10 pictures" in said
+    assert json.loads(out)["epochs"][-1]["epoch"] == done + 1
+    assert silent == ("", "")
+    assert load_model_chunked(latest)["epoch"] == done + 1
+
+
 def steps_in(index: dict[str, list[dict[str, object]]]) -> set[object]:
     return {model["step"] for model in index["models"] if model["kind"] == "step"}
 
@@ -101,6 +127,8 @@ def steps_in(index: dict[str, list[dict[str, object]]]) -> set[object]:
         (("--save-every-steps", "0"), "'--save-every-steps': 0 is not"),
         (("--keep-top-k", "0"), "'--keep-top-k': 0 is not"),
         (("--max-chunk-mb", "0"), "max_chunk_mb: 0.0 is too small"),
+        (("--device", "cuda:99"), "there is no 'cuda:99' here; choose one of auto, cpu"),
+        (("--accumulate", "3"), "batch_size: 64 images do not fall into equal parts"),
     ],
 )
 def test_senseless_flags_are_refused_before_anything_is_done(
