@@ -23,8 +23,14 @@ RECIPE = (
     _training("--seed", type=int, help="Of the weights, the order and the drawn pictures."),
     _training(
         "--mixed-precision",
-        type=click.Choice(["no", "bf16"]),
-        help="bf16: convolutions in bfloat16, faster where the processor has it.",
+        type=click.Choice(["no", "bf16", "fp16"]),
+        help="bf16: convolutions in bfloat16, faster where the processor has it; fp16: in float16, "
+        "on a GPU.",
+    ),
+    _training(
+        "--accumulate",
+        type=int,
+        help="Parts that a step computes its batch in, one by one, for less memory.",
     ),
     _networks("--noise-dim", type=int, help="Numbers in a latent."),
     _networks("--width", type=int, help="Channels next to the image; 64 is the published size."),

@@ -61,6 +61,11 @@ def gan_options(
             show_default=shown_dir,
             help="Where models/ goes.",
         ),
+        click.option(
+            "--device",
+            default="auto",
+            help="auto, cpu, cuda, cuda:1 or mps; auto is a GPU by CUDA where there is one.",
+        ),
     )
     saving = training_options(
         ("d-fake", "d-loss", "g-loss"),
@@ -86,18 +91,21 @@ def train_by_flags(
     output_dir: Path,
     resume: Path | None,
     num_threads: int | None,
+    device: str = "auto",
     only: str | None = None,
     **flags: Any,
 ) -> None:
     """Train by the profile as the flags of `gan_options` change it, and say what it leaves.
 
-    `only` names the one class of pictures to train on.
+    `only` names the one class of pictures to train on. Of several processes that a launcher started
+    the first alone says something.
     """
     import torch
 
     from train.fruits import fruit_drawings
     from train.gan import train_gan
     from train.gan_criteria import CRITERIA
+    from train.processes import joined_processes
 
     if num_threads:
         torch.set_num_threads(num_threads)
@@ -105,25 +113,35 @@ def train_by_flags(
     saving = chosen_saving(profile.max_chunk_mb, CRITERIA, **flags)
     refuse_output_among(data_dir, output_dir)
     folder = data_dir or output_dir / "preprocessed_images"
-    if data_dir is None:
-        kinds = profile.classes if only is None else (only,)
-        fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
-        # Other pictures that lie there already are taken as they are.
-        draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
-    images = read_to_train_on(
-        output, folder, only, group_by_fruit=group_by_fruit, skip_bad_files=skip_bad_files
-    ).images
-    output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
-    train = partial(
-        train_gan,
-        images,
-        config,
-        output_dir,
-        resume=resume,
-        saving=saving,
-        device="cuda" if torch.cuda.is_available() else "cpu",
-    )
-    result = show_training(output, train, config.epochs, flags["metric"], _SHOWN)
+    with joined_processes(device) as processes:
+        if not processes.first:
+            output.hush()
+        if data_dir is None and processes.first_here:
+            kinds = profile.classes if only is None else (only,)
+            fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
+            # Other pictures that lie there already are taken as they are.
+            draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
+        processes.wait()
+        images = read_to_train_on(
+            output, folder, only, group_by_fruit=group_by_fruit, skip_bad_files=skip_bad_files
+        ).images
+        by = f", {processes.count} processes" if processes.count > 1 else ""
+        output.note(
+            f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs{by}."
+        )
+        train = partial(
+            train_gan,
+            images,
+            config,
+            output_dir,
+            resume=resume,
+            saving=saving,
+            processes=processes,
+        )
+        if not processes.first:
+            train()
+            return
+        result = show_training(output, train, config, flags["metric"], _SHOWN)
     chosen = result.best or result.checkpoint
     draw_and_classify(output, chosen, config.seed)
     output.next_step(f"chunkport generate-images --model {shlex.quote(str(chosen))} --num 50")

@@ -69,6 +69,10 @@ class Output:
         if sentence and not self.as_json:
             click.echo(sentence)
 
+    def hush(self) -> None:
+        """Leave results and notes to another process, which says the same."""
+        self.as_json, self.quiet = False, True
+
     def note(self, sentence: str) -> None:
         """Tell the person what is going on, on stderr; silent under --quiet."""
         if not self.quiet:

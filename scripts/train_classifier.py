@@ -131,7 +131,7 @@ def command(
             "pictures": f"{len(training)} trained on, {len(held_out)} held out",
         },
     )
-    result = show_training(output, train, config.epochs, saving_flags["metric"], _SHOWN)
+    result = show_training(output, train, config, saving_flags["metric"], _SHOWN)
     chosen = result.best or result.final
     _show_confusion(output, _confusion_of(chosen, held_out, result.progress_folder), chosen)
     output.next_step(f"chunkport check-models {shlex.quote(str(chosen.parent))}")

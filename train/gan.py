@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
+from chunkport.errors import UsageError
 from networks.gan import Generator
 from train.curves import Panel
 from train.gan_checkpoint import restore_state, state_values
-from train.gan_config import MAY_CHANGE, GanConfig
+from train.gan_config import MAY_CHANGE, GanConfig, refuse_uneven_parts
 from train.gan_criteria import CRITERIA, d_fake_distance
 from train.gan_losses import LOSSES
 from train.gan_release import generator_for_use
@@ -17,6 +18,7 @@ from train.gan_state import learning_rates, new_state, shipped_generator
 from train.gan_step import STEP_KEYS, train_step
 from train.images import to_unit_range
 from train.loop import BatchReport, EpochReport, TrainingResult, say_nothing, train
+from train.processes import ALONE, Processes
 from train.progress import Progress
 from train.run import Run
 from train.samples import write_grid
@@ -33,12 +35,21 @@ _ANSWERS = Panel(
 )
 
 
-def gan_run(config: GanConfig, device: str = "cpu") -> Run[Generator]:
-    """A new run, its networks at their starting weights; samples are pictures of fixed latents."""
-    state = new_state(config, device)
+def gan_run(config: GanConfig, processes: Processes = ALONE) -> Run[Generator]:
+    """A new run, its networks at their starting weights; samples are pictures of fixed latents.
+
+    Raises:
+        UsageError: the device cannot compute as the config wants it.
+    """
+    if config.mixed_precision == "fp16" and not processes.device.startswith("cuda"):
+        raise UsageError(
+            f"mixed_precision: fp16 needs a GPU by CUDA, and this is {processes.device}; choose "
+            "bf16 or no"
+        )
+    state = new_state(config, processes)
     progress = Progress.before_the_first_step(STEP_KEYS)
     source = torch.Generator().manual_seed(derived_seed(config.seed, "samples"))
-    latents = torch.randn(_SAMPLES, config.noise_dim, generator=source).to(device)
+    latents = torch.randn(_SAMPLES, config.noise_dim, generator=source).to(processes.device)
     return Run(
         name="gan",
         config=config,
@@ -58,7 +69,8 @@ def gan_run(config: GanConfig, device: str = "cpu") -> Run[Generator]:
         rates=partial(learning_rates, state),
         details={"noise_dim": config.noise_dim},
         inference_model=generator_for_use,
-        device=device,
+        device=processes.device,
+        processes=processes,
     )
 
 
@@ -69,18 +81,25 @@ def train_gan(
     *,
     resume: Path | None = None,
     saving: Saving | None = None,
-    device: str = "cpu",
+    processes: Processes = ALONE,
     on_epoch: Callable[[EpochReport], None] | None = None,
     on_batch: Callable[[BatchReport], None] | None = None,
     announce: Callable[[str], None] = say_nothing,
 ) -> TrainingResult:
     """Train a GAN on `images` (N, 1, 128, 128) uint8, as `train.loop.train` trains any task.
 
+    Each of several processes gives all of the images, and works on its share of every batch.
+
     Raises:
-        ChunkportError: as there.
+        ChunkportError: as there, or a batch does not fall into equal shares.
     """
+    batch = min(config.batch_size, len(images))
+    refuse_uneven_parts(batch, config.accumulate, processes.count)
+    processes.refuse_differences(
+        [images], "data_dir: the processes have different pictures; give every machine the same"
+    )
     return train(
-        gan_run(config, device),
+        gan_run(config, processes),
         images,
         output_folder,
         resume=resume,

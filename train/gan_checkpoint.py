@@ -25,6 +25,8 @@ def state_values(state: GanState, shipped: Generator) -> dict[str, Any]:
         "optimizer_G_state_dict": state.optimizer_g.state_dict(),
         "optimizer_D_state_dict": state.optimizer_d.state_dict(),
     }
+    if state.scaler.is_enabled():
+        values["gradient_scaler"] = state.scaler.state_dict()
     if state.config.average_decay > 0:
         values["generator_raw_state_dict"] = dict(state.generator.state_dict())
         values["averaged_steps"] = int(state.average.n_averaged)
@@ -45,6 +47,8 @@ def restore_state(state: GanState, values: Mapping[str, Any]) -> None:
     state.discriminator.load_state_dict(values["discriminator_state_dict"])
     _restore_optimizer(state.optimizer_g, values["optimizer_G_state_dict"])
     _restore_optimizer(state.optimizer_d, values["optimizer_D_state_dict"])
+    if state.scaler.is_enabled():
+        state.scaler.load_state_dict(dict(values["gradient_scaler"]))
     if averaged:
         state.average.module.load_state_dict(values["generator_state_dict"])
         state.average.n_averaged.fill_(values["averaged_steps"])

@@ -13,9 +13,10 @@ from train.gan_losses import LOSSES
 
 MAY_CHANGE = frozenset({"epochs", "sample_every", "learning_rate", "discriminator_rate"})
 """What a run may be told anew when it is resumed."""
-MIXED_PRECISIONS = ("no", "bf16")
+MIXED_PRECISIONS = ("no", "bf16", "fp16")
 _LATER = {
     "mixed_precision": "no",
+    "accumulate": 1,
     "loss": "bce",
     "upsampling": "transposed",
     "diffaugment": (),
@@ -37,6 +38,10 @@ def _one_of(names: Collection[str]) -> _Rule:
 
 
 _COUNT: _Rule = (lambda value: value >= 1, "give at least 1")
+_BATCH: _Rule = (
+    lambda value: value >= 2,  # noqa: PLR2004 - batch normalisation of one image is undefined
+    "give at least 2",
+)
 _RATE: _Rule = (lambda value: 0 < value < math.inf, "give a finite number above 0")
 _STRENGTH: _Rule = (
     lambda value: 0 <= value < math.inf,
@@ -45,9 +50,8 @@ _STRENGTH: _Rule = (
 _SHARE: _Rule = (lambda value: 0 <= value < 1, "give 0 up to below 1")
 _ALLOWED: dict[str, _Rule] = {
     **dict.fromkeys(("epochs", "noise_dim", "width", "sample_every"), _COUNT),
-    **dict.fromkeys(("r1_every", "input_noise_steps"), _COUNT),
-    # Batch normalisation of one image is undefined.
-    "batch_size": (lambda value: value >= 2, "give at least 2"),  # noqa: PLR2004 - normalising one image is undefined
+    **dict.fromkeys(("r1_every", "input_noise_steps", "accumulate"), _COUNT),
+    "batch_size": _BATCH,
     **dict.fromkeys(("learning_rate", "discriminator_rate", "initial_std"), _RATE),
     **dict.fromkeys(("r1_gamma", "input_noise", "clip_gradients"), _STRENGTH),
     **dict.fromkeys(("average_decay", "dropout"), _SHARE),
@@ -65,6 +69,21 @@ _ALLOWED: dict[str, _Rule] = {
 """By setting: whether a value is allowed, and what to do where it is not."""
 
 
+def refuse_uneven_parts(batch: int, accumulate: int, processes: int = 1) -> None:
+    """Make sure that a batch falls into equal parts, of at least two images each.
+
+    Raises:
+        UsageError: it does not.
+    """
+    shares = accumulate * processes
+    if shares > 1 and (batch % shares or batch < 2 * accumulate):
+        by = f"accumulate {accumulate}" + (f" and {processes} processes" if processes > 1 else "")
+        raise UsageError(
+            f"batch_size: {batch} images do not fall into equal parts by {by}; give a multiple of "
+            f"{max(shares, 2 * accumulate)}"
+        )
+
+
 @dataclass(frozen=True)
 class GanConfig:
     """All that decides the outcome of a run besides the images.
@@ -80,7 +99,10 @@ class GanConfig:
         average_decay: how slowly the generator's running average follows it (0 ships the
             generator as it is); averaging evens out the last steps (Yaz et al. 2019).
         mixed_precision: "bf16" computes convolutions in bfloat16, where the processor does that
-            faster; weights, optimisers and losses stay float32. "no" does all in float32.
+            faster; weights, optimisers and losses stay float32. "fp16" does so in float16, whose
+            small numbers need losses to be scaled, on GPUs alone. "no" does all in float32.
+        accumulate: how many parts a batch is computed in, one after the other, for less memory.
+            Each step follows the mean of their gradients, and batch normalisation sees a part.
         loss: "bce" as published, or "hinge".
         upsampling: how the generator doubles sizes; see `networks.gan.UPSAMPLINGS`.
         diffaugment: what is done to all that the discriminator sees; see `train.augmentation`.
@@ -106,6 +128,7 @@ class GanConfig:
     average_decay: float = 0.999
     sample_every: int = 5
     mixed_precision: str = "no"
+    accumulate: int = 1
     loss: str = "bce"
     upsampling: str = "transposed"
     diffaugment: tuple[str, ...] = ()
@@ -122,8 +145,9 @@ class GanConfig:
         for name, (allows, remedy) in _ALLOWED.items():
             value = getattr(self, name)
             if not allows(value):
-                shown = repr(value) if isinstance(value, str) else value
+                shown = ", ".join(map(str, value)) if isinstance(value, tuple) else repr(value)
                 raise UsageError(f"{name}: is {shown}; {remedy}")
+        refuse_uneven_parts(self.batch_size, self.accumulate)
         if self.loss == "hinge" and self.real_label != 1:
             raise UsageError(
                 f"real_label: is {self.real_label}, which the hinge loss does not know; give 1, or "

@@ -9,7 +9,9 @@ from torch.optim.swa_utils import PARAM_LIST, AveragedModel, update_bn
 from networks.gan import WIDTH, Discriminator, Generator
 from train.dropout import CpuDropout
 from train.gan_config import GanConfig
+from train.processes import ALONE, Processes
 from train.seeds import derived_seed
+from train.whole_batch import see_the_whole_batch
 
 _STATISTICS_BATCHES = 8
 _STATISTICS_BATCH_SIZE = 64
@@ -17,7 +19,10 @@ _STATISTICS_BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class GanState:
-    """The two networks, their optimisers and the generator's average, as `config` wants them."""
+    """The two networks, their optimisers and the generator's average, as `config` wants them.
+
+    `scaler` keeps float16's gradients from vanishing; in other precisions it does nothing.
+    """
 
     config: GanConfig
     generator: Generator
@@ -25,6 +30,8 @@ class GanState:
     average: AveragedModel
     optimizer_g: torch.optim.Adam
     optimizer_d: torch.optim.Adam
+    scaler: torch.amp.GradScaler
+    processes: Processes = ALONE
 
 
 def _init_weights(network: nn.Module, std: float, width: int) -> None:
@@ -53,7 +60,16 @@ def _averaged(generator: Generator, decay: float) -> AveragedModel:
     return AveragedModel(generator, multi_avg_fn=blend)
 
 
-def new_state(config: GanConfig, device: str = "cpu") -> GanState:
+def _channels_last(_convolution: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+    """Its input in the layout that convolutions are faster in on a CPU, and all after it too.
+
+    The weights, and so what a checkpoint holds, stay as they are.
+    """
+    (images,) = inputs
+    return (images.clone(memory_format=torch.channels_last),) if images.is_cpu else inputs
+
+
+def new_state(config: GanConfig, processes: Processes = ALONE) -> GanState:
     """Networks at their starting weights, decided by the config's seed."""
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, "weights"))
@@ -64,15 +80,24 @@ def new_state(config: GanConfig, device: str = "cpu") -> GanState:
             _init_weights(network, config.initial_std, config.width)
         if config.spectral_norm:
             discriminator.limit_gain()
-    generator.to(device)
-    discriminator.to(device)
+    for convolution in (generator.deconv1, discriminator.conv1):
+        convolution.register_forward_pre_hook(_channels_last)
+    generator.to(processes.device)
+    discriminator.to(processes.device)
+    average = _averaged(generator, config.average_decay)  # which no process shares with another
+    if processes.count > 1:
+        see_the_whole_batch(generator, processes)
+        see_the_whole_batch(discriminator, processes)
+    device = torch.device(processes.device).type
     return GanState(
         config=config,
         generator=generator,
         discriminator=discriminator,
-        average=_averaged(generator, config.average_decay),
+        average=average,
         optimizer_g=_adam(generator, config.learning_rate, config.betas),
         optimizer_d=_adam(discriminator, config.discriminator_rate, config.betas),
+        scaler=torch.amp.GradScaler(device, enabled=config.mixed_precision == "fp16"),
+        processes=processes,
     )
 
 

@@ -122,9 +122,10 @@ def _train_epoch(
     """One pass over the images, or the rest of one.
 
     Random numbers depend on the epoch alone, so an epoch taken up again draws its order anew, and
-    goes on with the numbers after it from where it was left.
+    goes on with the numbers after it from where it was left. Of several processes each works on its
+    share of every batch.
     """
-    config, progress = run.config, run.progress
+    config, progress, processes = run.config, run.progress, run.processes
     epoch = progress.epoch + 1
     progress.epoch_images = len(images)
     for network in run.networks:
@@ -133,9 +134,9 @@ def _train_epoch(
         torch.manual_seed(derived_seed(config.seed, "epoch", epoch))
         order = _order(images, config.batch_size)
         if progress.epoch_steps and progress.random_state is not None:
-            restore_torch_state(progress.random_state, announce)
+            restore_torch_state(processes.random_state(progress.random_state), announce)
         for chosen in order[len(progress.epoch_steps) :]:
-            figures = run.step(images[chosen])
+            figures = run.step(images[processes.share(chosen)])
             batch = len(progress.epoch_steps) + 1
             if not all(math.isfinite(figures[key]) for key in run.losses):
                 raise DivergedError(_divergence(epoch, f"the loss of batch {batch}"))
@@ -145,9 +146,10 @@ def _train_epoch(
             if saved.step_is_due():
                 _refuse_broken_weights(run, epoch, f"batch {batch}")
                 progress.random_state = capture_torch_state()
-                with torch.random.fork_rng():  # what a save draws must not change the run
-                    saved.save_step()
-            if on_batch is not None:
+                if processes.first:
+                    with torch.random.fork_rng():  # what a save draws must not change the run
+                        saved.save_step()
+            if on_batch is not None and processes.first:
                 on_batch(BatchReport(epoch, config.epochs, batch, len(order), figures))
         progress.random_state = capture_torch_state()
     _refuse_broken_weights(run, epoch, "the last batch")
@@ -158,16 +160,20 @@ def _end_epoch(
 ) -> Path | None:
     """Enter the epoch into the history, evaluate, save; return the sample picture, if one is due.
 
-    What is drawn at random meanwhile is the same after every epoch, so that figures compare.
+    What is drawn at random meanwhile is the same after every epoch, so that figures compare. The
+    first process does all of it, and the others wait to hear what it measured.
     """
-    config, progress = run.config, run.progress
+    config, progress, processes = run.config, run.progress, run.processes
+    progress.end_epoch()
+    measured = run.evaluation_keys if run.evaluate is not None else ()
+    if not processes.first:
+        progress.enter(processes.from_first({}, measured))
+        return None
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, "evaluation"))
-        progress.end_epoch()
         shipped = run.ship()
-        if run.evaluate is not None:
-            evaluated = run.evaluate(shipped)
-            progress.enter({key: evaluated[key] for key in run.evaluation_keys})
+        evaluated = run.evaluate(shipped) if run.evaluate is not None else {}
+        progress.enter(processes.from_first(evaluated, measured))
         saved.save_epoch(shipped)
         due = progress.epoch in (1, config.epochs) or progress.epoch % config.sample_every == 0
         if run.write_sample is None or not due:
@@ -196,20 +202,27 @@ def train(
     final checkpoint hold for use is put into folders of `models/inference/`.
     `output_folder/training_progress/` gets the samples. After every epoch `stats.jsonl` gets a line
     and `training_history_live.png` is drawn anew, at the end `training_history.png`.
-    `announce` hears what is said about saving and drawing.
+    `announce` hears what is said about saving and drawing. Of several processes the first
+    alone writes and tells of it.
 
     Raises:
         DivergedError: a loss or weight became infinite or not a number; the last checkpoint is
             kept.
         UsageError: too few images, a folder that is not writable, a metric that the task does not
-            have, or a resumed checkpoint that was trained under another config.
+            have, a resumed checkpoint that was trained under another config, or one that is not the
+            same in all processes.
         BadInputError: the checkpoint to resume from is damaged or of another kind.
     """
     if len(images) < 2:  # noqa: PLR2004 - batch normalisation of one image is undefined
         raise UsageError(f"too few images to train on ({len(images)}); give at least 2")
     if resume is not None:
         resume_run(run, resume, len(images), announce)
-    config, progress = run.config, run.progress
+    config, progress, processes = run.config, run.progress, run.processes
+    processes.refuse_strangers()
+    processes.refuse_differences(
+        (weight for network in run.networks for weight in network.state_dict().values()),
+        "the processes begin with different weights; give all the same --resume and flags",
+    )
     saving = saving or Saving()
     images = images.to(run.device)
     progress_folder = output_folder / "training_progress"
@@ -219,6 +232,8 @@ def train(
         while progress.epoch < config.epochs:
             _train_epoch(run, images, saved, record, on_batch=on_batch, announce=announce)
             sample = _end_epoch(run, saved, progress_folder)
+            if not processes.first:
+                continue
             stats = record.end_epoch()
             if on_epoch is not None:
                 on_epoch(
@@ -235,10 +250,11 @@ def train(
                 )
     curves = record.end()
     folders: tuple[Path, ...] = ()
-    if run.inference_model is not None:
+    if run.inference_model is not None and processes.first:
         folders = release(
             run.inference_model, saved.best, saved.final, saving.max_chunk_mb, announce
         )
+    processes.wait()
     return TrainingResult(
         checkpoint=saved.latest,
         best=saved.best,

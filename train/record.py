@@ -19,7 +19,10 @@ LIVE_CURVES, FINAL_CURVES = "training_history_live.png", "training_history.png"
 
 
 class RunRecord:
-    """Times a run and writes down what it measured; what cannot be written is announced."""
+    """Times a run and writes down what it measured; what cannot be written is announced.
+
+    Of several processes the first alone writes.
+    """
 
     def __init__(
         self, folder: Path, run: Run[Any], every_steps: int | None, announce: Callable[[str], None]
@@ -33,9 +36,12 @@ class RunRecord:
         self._epoch = _Stopwatch()
         self._some_steps = _Stopwatch()
         self._steps = 0  # since the last line
+        self._writes = run.processes.first
 
     def begin(self) -> None:
         """Cut off what an attempt that was given up wrote after the run's progress."""
+        if not self._writes:
+            return
         progress = self._run.progress
         with tolerated(f"{self._stats}: the statistics are not those of this run", self._announce):
             lost = cut_stats(self._stats, progress.epoch, progress.step)
@@ -47,6 +53,8 @@ class RunRecord:
 
     def end_step(self, images: int) -> None:
         """After a step on so many images."""
+        if not self._writes:
+            return
         self._epoch.lap(images)
         self._some_steps.lap(images)
         self._steps += 1
@@ -87,7 +95,7 @@ class RunRecord:
 
     def _draw(self, name: str) -> Path | None:
         path = self._folder / name
-        if not self._run.panels:
+        if not self._run.panels or not self._writes:
             return None
         with tolerated(f"{path}: the curves are not drawn", self._announce):
             write_curves(self._run.progress.history, self._run.panels, path)

@@ -11,6 +11,7 @@ from torch import nn
 from checkpoints.inference_folder import InferenceModel
 from checkpoints.retention import Mode
 from train.curves import Panel
+from train.processes import ALONE, Processes
 from train.progress import Progress
 
 Shipped = TypeVar("Shipped")
@@ -92,7 +93,7 @@ class Run(Generic[Shipped]):
         networks: those that are trained; they are in training mode at the start of an epoch, and
             their weights must stay finite.
         step: trains on one batch of the examples, on `device`, such as images (N, C, H, W)
-            uint8, and returns what it measured, by key.
+            uint8, or on this process's share of it, and returns what all measured, by key.
         step_keys: the keys of what `step` returns.
         losses: those of them that must stay finite.
         ship: makes what is saved for use and shown in samples.
@@ -111,6 +112,7 @@ class Run(Generic[Shipped]):
         details: what else the checkpoints' metadata tell, plain values by name.
         inference_model: what an inference folder is made of, read from a checkpoint.
         device: PyTorch's name of where the networks are.
+        processes: those that train the run together.
     """
 
     name: str
@@ -134,3 +136,4 @@ class Run(Generic[Shipped]):
     details: Mapping[str, Any] = field(default_factory=dict)
     inference_model: Callable[[Path], InferenceModel] | None = None
     device: str = "cpu"
+    processes: Processes = ALONE

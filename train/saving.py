@@ -73,7 +73,10 @@ class Saving:
 
 
 class RunCheckpoints(Generic[Shipped]):
-    """The run's `models/` folder: latest, best, final, every so many epochs and steps."""
+    """The run's `models/` folder: latest, best, final, every so many epochs and steps.
+
+    Only the first of several processes opens it.
+    """
 
     def __init__(
         self, folder: Path, saving: Saving, run: Run[Shipped], announce: Callable[[str], None]
@@ -86,6 +89,12 @@ class RunCheckpoints(Generic[Shipped]):
         self._saving = saving
         self._run = run
         self._ranking = saving.ranking(run.criteria)
+        self.latest = folder / f"latest_model{saving.suffix}"
+        self.final = folder / f"final_{run.name}{saving.suffix}"
+        self._best: Mapping[str, float] | None = None
+        self._best_name = f"best_model{saving.suffix}"
+        if not run.processes.first:
+            return
         self._folder = ModelFolder(
             folder,
             ranking=self._ranking,
@@ -94,11 +103,8 @@ class RunCheckpoints(Generic[Shipped]):
             background=saving.background,
             announce=announce,
         )
-        self.latest = folder / f"latest_model{saving.suffix}"
-        self.final = folder / f"final_{run.name}{saving.suffix}"
-        best = self._folder.best(_facts(run)) if run.progress.step else None
-        self._best: Mapping[str, float] | None = best.metrics if best else None
-        self._best_name = best.file if best else f"best_model{saving.suffix}"
+        if run.progress.step and (best := self._folder.best(_facts(run))):
+            self._best, self._best_name = best.metrics, best.file
 
     @property
     def best(self) -> Path | None:
@@ -148,7 +154,8 @@ class RunCheckpoints(Generic[Shipped]):
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._folder.__exit__(*error)
+        if self._run.processes.first:
+            self._folder.__exit__(*error)
 
 
 def _facts(run: Run[Shipped]) -> ModelFacts:

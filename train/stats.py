@@ -25,6 +25,10 @@ from chunkport.json_values import without_infinities
 
 STATS_NAME = "stats.jsonl"
 EPOCH, STEPS = "epoch", "steps"
+PLACE_KEYS = ("kind", "epoch", "step", "time")
+"""Those that say what a line is of."""
+PROCESS_KEYS = ("seconds", "images", "images_per_second", "rss_bytes")
+"""Those that say what it cost. All other keys are learning rates and figures of the task."""
 
 
 def append_stats(path: Path, values: Mapping[str, Any]) -> None:

@@ -40,6 +40,12 @@ def test_it_says_what_it_leaves(run_chunkport: Run, pictures: Path, tmp_path: Pa
     assert document["curves"] == "training_history.png"
     with Image.open(tmp_path / document["curves"]) as picture:
         assert picture.format == "PNG"
+    assert document["page"] == "training.html"
+    assert "All 2 epochs are trained" in (tmp_path / document["page"]).read_text()
+    lines = (tmp_path / "stats.jsonl").read_text().splitlines()
+    assert [json.loads(line)["G_loss"] for line in lines] == [
+        row["g_loss"] for row in document["epochs"]
+    ]
     assert [sorted(row) for row in document["epochs"]] == [
         ["d_fake", "d_loss", "d_real", "epoch", "g_loss"]
     ] * 2

@@ -4,6 +4,8 @@ from torch import nn
 
 from networks.gan import Discriminator
 from train.dropout import CpuDropout
+from train.processes import ALONE
+from train.whole_batch import WholeBatchDropout
 
 ONES = torch.ones(64, 32, 32, 32)  # 2,097,152 elements
 
@@ -89,3 +91,14 @@ def test_it_is_in_no_state_dict_and_does_nothing_in_use() -> None:
     discriminator.dropout = CpuDropout(discriminator.dropout.p)
     assert discriminator.state_dict().keys() == names
     assert CpuDropout(0.3).eval()(ONES) is ONES
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_shares_of_a_batch_lose_what_the_whole_of_it_would(layout: torch.memory_format) -> None:
+    """Whatever the layout: the mask is drawn in the order of memory."""
+    x = torch.randn(4, 6, 8, 8).contiguous(memory_format=layout)
+    masks = []
+    for dropout in (CpuDropout(0.3), WholeBatchDropout(CpuDropout(0.3), ALONE)):
+        torch.manual_seed(2)
+        masks.append(kept(dropout, x))
+    assert torch.equal(*masks)
