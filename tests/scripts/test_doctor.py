@@ -42,6 +42,7 @@ def test_a_sound_installation_is_ready(run_chunkport: Run) -> None:
         "tensorflow",
         "ray",
         "accelerate",
+        "tensorboard",
         "machine",
     } <= found.keys()
     assert found["torch"]["status"] == "ok"
