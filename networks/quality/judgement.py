@@ -182,8 +182,8 @@ def judge_pictures(
     Raises:
         UsageError: a set has fewer than 32 pictures.
     """
-    sizes = {**{name: len(it) for name, it in fakes.items()}, "real": len(real)}
-    sizes["held-out"] = len(held_out)
+    sizes = {"held-out": len(held_out), "real": len(real)}
+    sizes |= {name: len(pictures) for name, pictures in fakes.items()}
     if untrained is not None:
         sizes["untrained"] = len(untrained)
     fewest = min(sizes, key=sizes.__getitem__)

@@ -171,3 +171,6 @@ def test_too_few_are_refused_by_name(unseen_fruit: RealPictures) -> None:
         judge_pictures(
             {"mine": unseen_fruit.pictures[:31]}, unseen_fruit, unseen_fruit, shipped_classifier()
         )
+    few = unseen_fruit.chosen(np.arange(20))
+    with pytest.raises(UsageError, match="held-out: 20 pictures are too few"):
+        judge_pictures({"mine": few.pictures}, unseen_fruit, few, shipped_classifier())
