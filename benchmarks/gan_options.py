@@ -20,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 
 from networks.fruit_features import fruit_features
-from networks.gan import Generator
 from networks.quality.set_distance import chance_kid, paired_kid
 from networks.quality.spectrum import checkerboard_share
 from scripts._cli import run
@@ -29,10 +28,10 @@ from scripts._options import FOLDER, chunkport_command
 from scripts._output import Column, Output, number
 from scripts.train_gan import command as train_gan
 from train.fruits import fruit_drawings
-from train.gan import gan_run
 from train.gan_config import PROFILES, GanConfig
+from train.gan_state import GanState, new_state, shipped_generator
+from train.gan_step import train_step
 from train.images import to_unit_range
-from train.run import Run
 from train.samples import write_grid
 
 _DEMO = PROFILES["demo"]
@@ -40,7 +39,6 @@ _TURNS = 16  # of which one has the R1 penalty
 _LAST = 50  # steps over which answers are averaged
 _BATCH = 100
 _UNSEEN = 1_000_000  # seed of the pictures that are compared with
-
 _RECIPE = "the demo's recipe"
 OPTIONS = (
     "--upsampling resize",
@@ -121,13 +119,13 @@ def _drawn(per_class: int, seed: int) -> torch.Tensor:
 
 def _costs(configs: Mapping[str, GanConfig], images: torch.Tensor) -> dict[str, float]:
     """Processor time of each one's step, as a share of the first one's."""
-    runs = {name: gan_run(config, images) for name, config in configs.items()}
-    taken: dict[str, list[float]] = {name: [] for name in runs}
+    states = {name: new_state(config) for name, config in configs.items()}
+    real = to_unit_range(images[: _DEMO.config.batch_size])
+    taken: dict[str, list[float]] = {name: [] for name in states}
     for turn in range(-1, _TURNS):  # the first one warms up
-        for name, one in runs.items():
-            one.progress.step = max(turn, 0)
+        for name, state in states.items():
             started = time.process_time()
-            one.step(images[: _DEMO.config.batch_size])
+            train_step(state, real, max(turn, 0))
             taken[name].append(time.process_time() - started)
     means = {name: statistics.fmean(times[1:]) for name, times in taken.items()}
     return {name: mean / next(iter(means.values())) for name, mean in means.items()}
@@ -141,9 +139,9 @@ def _outcome(
     grid: Path | None,
 ) -> dict[str, Any]:
     """Train so many steps, and judge what the shipped generator draws."""
-    one = gan_run(config, images)
-    last = _trained(one, images, steps)[-_LAST:]
-    generator = one.ship().eval()
+    state = new_state(config)
+    last = _trained(state, images, steps)[-_LAST:]
+    generator = shipped_generator(state, epoch=0).eval()
     source = torch.Generator().manual_seed(config.seed)
     latents = torch.randn(len(unseen), config.noise_dim, generator=source)
     if grid is not None:
@@ -161,18 +159,18 @@ def _outcome(
     }
 
 
-def _trained(one: Run[Generator], images: torch.Tensor, steps: int) -> list[Mapping[str, float]]:
+def _trained(state: GanState, images: torch.Tensor, steps: int) -> list[dict[str, float]]:
     """What each step measured; the order of the images depends on the seed alone."""
-    order = torch.Generator().manual_seed(one.config.seed)
-    torch.manual_seed(one.config.seed)
-    figures: list[Mapping[str, float]] = []
+    seed, size = state.config.seed, state.config.batch_size
+    order = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    figures: list[dict[str, float]] = []
     while True:
-        shuffled = torch.randperm(len(images), generator=order)
-        for chosen in torch.split(shuffled, one.config.batch_size):
+        for chosen in torch.split(torch.randperm(len(images), generator=order), size):
             if len(figures) == steps:
                 return figures
-            figures.append(one.step(images[chosen]))
-            one.progress.step += 1
+            real = to_unit_range(images[chosen])
+            figures.append(train_step(state, real, len(figures)))
 
 
 if __name__ == "__main__":
