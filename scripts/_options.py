@@ -2,11 +2,13 @@
 
 import functools
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from scripts._output import Output
 
@@ -92,3 +94,23 @@ def chunkport_command(
         return made
 
     return decorate
+
+
+def typed_again(context: click.Context, **changed: Any) -> str:
+    """The command line that was typed, in full words; flags in `changed` so, or dropped for None.
+
+    Arguments without a flag are left out.
+    """
+    words = ["chunkport", str(context.command.name)]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if not isinstance(parameter, click.Option) or not (typed or name in changed):
+            continue
+        value = changed[name] if name in changed else context.params.get(name, True)
+        if parameter.is_flag:
+            words += [(parameter.opts if value else parameter.secondary_opts)[-1]]
+        elif value is not None:
+            values = value if parameter.multiple else [value]
+            words += [word for item in values for word in (parameter.opts[-1], str(item))]
+    return shlex.join(words)

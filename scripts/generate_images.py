@@ -8,27 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chunkport.errors import UsageError
+from scripts._fruit_classes import show_classes
 from scripts._generators import chosen_generator
-from scripts._options import CHECKPOINT, FOLDER, NumberRange, chunkport_command
-from scripts._output import Column, Output
+from scripts._options import CHECKPOINT, FOLDER, chunkport_command
+from scripts._output import Output
 
 if TYPE_CHECKING:
     from verify.classified_pictures import Classified
     from verify.picture_folder import PictureFolder
 
 _TABLE = "classification.json"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
-
-
-_CLASSES = (
-    Column("class", "class"),
-    Column("count", "pictures", right=True),
-    Column("share", "share", _percent, right=True),
-    Column("mean_confidence", "mean confidence", _percent, right=True),
-)
+_USUAL_FOLDER = "generated_images"
 
 
 @chunkport_command("generate-images")
@@ -41,7 +31,13 @@ _CLASSES = (
     "final_gan.pth or latest_model.pth, the first that is there.",
 )
 @click.option("--num", type=click.IntRange(min=1), default=50, help="How many pictures.")
-@click.option("-o", "--output-dir", type=FOLDER, default="generated_images", help="Where they go.")
+@click.option(
+    "-o",
+    "--output-dir",
+    type=FOLDER,
+    help="Where they go.",
+    show_default=f"{_USUAL_FOLDER}, or {_USUAL_FOLDER}_2 if that has others",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of what is drawn.")
 @click.option(
     "--grid", type=click.IntRange(min=0), default=64, help="Pictures in grid_64.png; 0 for none."
@@ -55,24 +51,17 @@ _CLASSES = (
     type=CHECKPOINT,
     help="With --classify: a checkpoint of train-classifier in place of chunkport's own.",
 )
-@click.option(
-    "--truncation",
-    metavar="NUMBER",
-    type=NumberRange(min=0, min_open=True),
-    help="Largest number in a latent, such as 1: likelier pictures, but more alike.",
-)
 @click.option("--num-threads", type=click.IntRange(min=1), default=2, help="Of a .tflite.")
 @click.option("--force", is_flag=True, help="Replace other pictures of the same names.")
 def command(
     output: Output,
     source: Path | None,
     num: int,
-    output_dir: Path,
+    output_dir: Path | None,
     seed: int,
     grid: int,
     classify: bool,
     classifier: Path | None,
-    truncation: float | None,
     num_threads: int,
     force: bool,
 ) -> None:
@@ -80,12 +69,11 @@ def command(
 
     They go into sample_000.png and on; the first ones, as many as --grid says, also into one
     picture. The same seed gives the same pictures: the first of a larger --num are those of a
-    smaller one. A picture that is there already and the same is left alone; others are replaced
-    only with --force.
+    smaller one. No picture is replaced by another one without --force.
     """
     from verify.classified_pictures import classify_pictures, open_classifier
     from verify.generated_pictures import generate_pictures
-    from verify.picture_folder import write_picture_folder
+    from verify.picture_folder import free_folder, picture_files, write_picture_folder
 
     if classifier is not None and not classify:
         raise UsageError("--classifier says what to classify with; give --classify too")
@@ -93,35 +81,26 @@ def command(
     judge = open_classifier(classifier) if classify else None
     drawn = max(num, grid)
     with output.progress("drawing", total=drawn) as advance:
-        pictures = generate_pictures(
-            model, drawn, seed, advance, threads=num_threads, truncation=truncation
-        )
+        pictures = generate_pictures(model, drawn, seed, advance, threads=num_threads)
     found = None if judge is None else classify_pictures(pictures[:num], *judge)
-    folder = write_picture_folder(pictures, output_dir, count=num, in_grid=grid, force=force)
+    files = picture_files(pictures, num, grid)
+    if output_dir is None:
+        usual = Path(_USUAL_FOLDER)
+        output_dir = usual if force else free_folder(files, usual)
+        if output_dir != usual:
+            output.note(f"{usual} has other pictures; these go into {output_dir}.")
+    folder = write_picture_folder(files, output_dir, force=force)
     output.fact("model", str(model), f"Drawn by {model} from seed {seed}")
     output.fact("seed", seed)
-    output.fact("truncation", truncation)
     if found is not None:
-        _show_classes(output, found, "FruitCNN" if classifier is None else str(classifier))
+        by = "FruitCNN" if classifier is None else str(classifier)
+        show_classes(output, found, by, f"{num} pictures")
     _show_pictures(output, folder, found)
     if found is not None:
         _write_table(output, output_dir / _TABLE)
     elif folder.written and (output_dir / _TABLE).exists():
         output.warn(f"{output_dir / _TABLE}: is of an earlier run; give --classify for a new one")
     output.next_step(_next_step(model))
-
-
-def _show_classes(output: Output, found: "Classified", by: str) -> None:
-    output.fact("classifier", by)
-    output.table("classes", f"as {by} sees them", _CLASSES, found.histogram())
-    mean = found.mean_confidence
-    output.fact("mean_confidence", mean, f"Mean confidence: {_percent(mean)}")
-    output.fact("fruit_like", found.fruit_like)
-    if not found.fruit_like:
-        output.warn(
-            "the pictures are unlike any that the classifier was trained on, so its answers say "
-            "little; train the generator for longer"
-        )
 
 
 def _show_pictures(output: Output, folder: "PictureFolder", found: "Classified | None") -> None:
@@ -153,7 +132,10 @@ def _write_table(output: Output, table: Path) -> None:
 def _next_step(model: Path) -> str:
     if model.suffix == ".tflite":
         return f"chunkport benchmark {shlex.quote(str(model))}"
-    return f"chunkport convert {shlex.quote(str(model))} --model gan-generator --precision int8"
+    return (
+        f"chunkport convert {shlex.quote(str(model))} --model gan-generator "
+        "--precision fp32 --precision fp16 --precision int8"
+    )
 
 
 if __name__ == "__main__":

@@ -11,10 +11,13 @@ from train.augmentation import AUGMENTATIONS
 from train.config_values import refuse_other_values
 from train.gan_losses import LOSSES
 
-MAY_CHANGE = frozenset({"epochs", "sample_every", "learning_rate", "discriminator_rate"})
+MAY_CHANGE = frozenset(
+    {"epochs", "sample_every", "evaluate_every", "learning_rate", "discriminator_rate"}
+)
 """What a run may be told anew when it is resumed."""
 MIXED_PRECISIONS = ("no", "bf16", "fp16")
 _LATER = {
+    "evaluate_every": 1,
     "mixed_precision": "no",
     "accumulate": 1,
     "loss": "bce",
@@ -38,6 +41,10 @@ def _one_of(names: Collection[str]) -> _Rule:
 
 
 _COUNT: _Rule = (lambda value: value >= 1, "give at least 1")
+_BATCH: _Rule = (
+    lambda value: value >= 2,  # noqa: PLR2004 - batch normalisation of one image is undefined
+    "give at least 2",
+)
 _RATE: _Rule = (lambda value: 0 < value < math.inf, "give a finite number above 0")
 _STRENGTH: _Rule = (
     lambda value: 0 <= value < math.inf,
@@ -45,10 +52,10 @@ _STRENGTH: _Rule = (
 )
 _SHARE: _Rule = (lambda value: 0 <= value < 1, "give 0 up to below 1")
 _ALLOWED: dict[str, _Rule] = {
-    **dict.fromkeys(("epochs", "noise_dim", "width", "sample_every"), _COUNT),
-    **dict.fromkeys(("r1_every", "input_noise_steps", "accumulate"), _COUNT),
-    # Batch normalisation of one image is undefined.
-    "batch_size": (lambda value: value >= 2, "give at least 2"),  # noqa: PLR2004 - normalising one image is undefined
+    **dict.fromkeys(("epochs", "noise_dim", "width"), _COUNT),
+    **dict.fromkeys(("sample_every", "evaluate_every", "accumulate"), _COUNT),
+    "batch_size": _BATCH,
+    **dict.fromkeys(("r1_every", "input_noise_steps"), _COUNT),
     **dict.fromkeys(("learning_rate", "discriminator_rate", "initial_std"), _RATE),
     **dict.fromkeys(("r1_gamma", "input_noise", "clip_gradients"), _STRENGTH),
     **dict.fromkeys(("average_decay", "dropout"), _SHARE),
@@ -100,6 +107,7 @@ class GanConfig:
             small numbers need losses to be scaled, on GPUs alone. "no" does all in float32.
         accumulate: how many parts a batch is computed in, one after the other, for less memory.
             Each step follows the mean of their gradients, and batch normalisation sees a part.
+        evaluate_every: epochs between comparisons with the real pictures; there is one at the end.
         loss: "bce" as published, or "hinge".
         upsampling: how the generator doubles sizes; see `networks.gan.UPSAMPLINGS`.
         diffaugment: what is done to all that the discriminator sees; see `train.augmentation`.
@@ -125,6 +133,7 @@ class GanConfig:
     average_decay: float = 0.999
     sample_every: int = 5
     mixed_precision: str = "no"
+    evaluate_every: int = 1
     accumulate: int = 1
     loss: str = "bce"
     upsampling: str = "transposed"
@@ -142,7 +151,7 @@ class GanConfig:
         for name, (allows, remedy) in _ALLOWED.items():
             value = getattr(self, name)
             if not allows(value):
-                shown = repr(value) if isinstance(value, str) else value
+                shown = ", ".join(map(str, value)) if isinstance(value, tuple) else repr(value)
                 raise UsageError(f"{name}: is {shown}; {remedy}")
         refuse_uneven_parts(self.batch_size, self.accumulate)
         if self.loss == "hinge" and self.real_label != 1:

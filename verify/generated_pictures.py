@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from checkpoints.inference_folder import WEIGHTS
@@ -15,9 +16,11 @@ from verify.opening import open_session
 from verify.picture_outputs import as_pictures, is_picture
 from verify.subject import identify
 from wrappers.registry import find_spec
-from wrappers.spec import Contract, ModelSpec
+from wrappers.spec import Contract
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from wrappers.spec import Arrays
 
 MODEL = "gan-generator"
@@ -29,20 +32,12 @@ Drawn = Callable[[int], object]
 
 
 def generate_pictures(
-    source: Path,
-    count: int,
-    seed: int,
-    on_drawn: Drawn = lambda _count: None,
-    *,
-    threads: int = 2,
-    truncation: float | None = None,
+    source: Path, count: int, seed: int, on_drawn: Drawn = lambda _count: None, *, threads: int = 2
 ) -> NDArray[np.uint8]:
     """What the generator draws from `count` latents that the seed decides, (N, 1, 128, 128).
 
     The pixels go from 0 to 255, rounded; those of a picture are the same whatever the count.
-    `source` is a checkpoint, an inference folder or a .tflite, which alone takes `threads`. With
-    `truncation` no number of a latent is further from 0: pictures become more alike, and more like
-    what the generator draws best (Brock et al. 2019).
+    `source` is a checkpoint, an inference folder or a .tflite, which alone takes `threads`.
 
     Raises:
         BadInputError: it is damaged, or of another model than a generator of pictures.
@@ -50,9 +45,9 @@ def generate_pictures(
         MissingDependencyError: the runtime is not installed.
     """
     if source.suffix == TFLITE:
-        drawn = _by_file(source, count, seed, threads, truncation)
+        drawn = _by_file(source, count, seed, threads)
     else:
-        drawn = _by_network(source, count, seed, truncation)
+        drawn = _draw(_open(source), count, seed)
     parts = []
     for part in drawn:
         if not np.isfinite(part).all():
@@ -64,24 +59,39 @@ def generate_pictures(
     return np.concatenate(parts)
 
 
-def _by_network(
-    checkpoint: Path, count: int, seed: int, truncation: float | None
-) -> Iterator[NDArray[np.float32]]:
-    spec = find_spec(MODEL)
+def untrained_pictures(checkpoint: Path, count: int, seed: int) -> NDArray[np.uint8]:
+    """What the checkpoint's generator draws with fresh weights, which the seed decides too.
+
+    Raises:
+        BadInputError: as `generate_pictures`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = _open(checkpoint)
+        torch.manual_seed(seed)
+        for part in network.modules():
+            reset = getattr(part, "reset_parameters", None)
+            if reset is not None:
+                reset()
+    return np.concatenate([_levels(part) for part in _draw(network, count, seed)])
+
+
+def _open(checkpoint: Path) -> "nn.Module":
     weights = checkpoint / WEIGHTS
-    network = spec.open_network(weights if weights.exists() else checkpoint)
+    return find_spec(MODEL).open_network(weights if weights.exists() else checkpoint)
+
+
+def _draw(network: "nn.Module", count: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    spec = find_spec(MODEL)
     contract = spec.contract(network)
     batches = -(-count // _BATCH)
-    latents = _latents(spec, contract, batches * _BATCH, seed, truncation)
+    latents = spec.make_samples(contract, batches * _BATCH, seed)
     for first in range(0, count, _BATCH):  # all of one size, as the last bits depend on it
         batch = _together(latents[first : first + _BATCH])
         drawn = _in_unit_range(spec.reference(network, batch), contract, spec.output_span)
         yield drawn[: count - first]
 
 
-def _by_file(
-    path: Path, count: int, seed: int, threads: int, truncation: float | None
-) -> Iterator[NDArray[np.float32]]:
+def _by_file(path: Path, count: int, seed: int, threads: int) -> Iterator[NDArray[np.float32]]:
     card = read_card(path)
     if card is None:
         raise BadInputError(
@@ -96,7 +106,7 @@ def _by_file(
             f"{path}: is of model '{subject.model}', which draws no pictures; name a file of "
             f"'{MODEL}'"
         )
-    latents = _latents(spec, contract, count, seed, truncation)
+    latents = spec.make_samples(contract, count, seed)
     try:
         session = open_session(subject, threads, latents[0])
     except (ValueError, RuntimeError) as error:
@@ -105,25 +115,6 @@ def _by_file(
         ) from error
     for latent in latents:
         yield _in_unit_range(session.run(latent), contract, spec.output_span)
-
-
-def _latents(
-    spec: ModelSpec, contract: Contract, count: int, seed: int, truncation: float | None
-) -> "list[Arrays]":
-    latents = spec.make_samples(contract, count, seed)
-    if truncation is None:
-        return latents
-    return [
-        {name: _within(values, truncation) for name, values in latent.items()} for latent in latents
-    ]
-
-
-def _within(normal: NDArray[np.float32], most: float) -> NDArray[np.float32]:
-    """Numbers of N(0, 1) to those at the same quantiles of it cut off at `most` on both sides."""
-    from scipy.special import ndtr, ndtri
-
-    share = ndtr(-most) + ndtr(np.asarray(normal, np.float64)) * (ndtr(most) - ndtr(-most))
-    return np.asarray(ndtri(share), np.float32)
 
 
 def _together(inputs: "list[Arrays]") -> "Arrays":

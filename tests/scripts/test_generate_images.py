@@ -41,12 +41,12 @@ def test_without_a_name_it_draws_with_the_best_that_is_there(
     done = run_here("generate-images", *FEW)
     assert done.returncode == 0, done.stderr
     assert "Drawing with models/final_gan.pth; --model names another." in done.stderr
-    assert done.stdout.splitlines() == [
+    assert done.stdout.splitlines()[:3] == [
         "Drawn by models/final_gan.pth from seed 0",
         "Pictures: generated_images/sample_000.png to sample_001.png",
         "Grid: generated_images/grid_4.png",
-        "Next: chunkport convert models/final_gan.pth --model gan-generator --precision int8",
     ]
+    assert "Next: chunkport convert models/final_gan.pth --model gan-generator" in done.stdout
     folder = tmp_path / "generated_images"
     assert sorted(pictures(folder)) == ["grid_4.png", "sample_000.png", "sample_001.png"]
     assert Image.open(folder / "sample_000.png").size == (128, 128)
@@ -123,13 +123,13 @@ def test_each_picture_gets_a_class(run_here: Run, tmp_path: Path) -> None:
     ]
     assert all(0.2 <= row["confidence"] <= 1 for row in document["pictures"])
     assert not document["fruit_like"]  # from made weights
-    assert "unlike any that the classifier was trained on" in document["warnings"][0]
+    assert "unlike any that FruitCNN was trained on" in document["warnings"][0]
     table = tmp_path / "generated_images" / "classification.json"
     kept = json.loads(table.read_text(encoding="utf-8"))
     assert kept.items() <= document.items()
     assert kept["pictures"] == document["pictures"]
     told = run_here(*asked)
-    assert "as FruitCNN sees them" in told.stdout
+    assert "5 pictures, as FruitCNN sees them" in told.stdout
     assert "Class of each: generated_images/classification.json" in told.stdout
     stale = run_here("generate-images", "--num", "5", "--grid", "0", "--seed", "1", "--force")
     assert "classification.json: is of an earlier run; give --classify" in stale.stderr
@@ -166,26 +166,16 @@ def test_checkpoints_of_other_training_loops(
             "generator_state_dict": state,
             "optimizer_G_state_dict": {"state": {0: {"step": torch.tensor(1.0)}}},
             "noise_dim": 8,
-            "history": {"D_loss": [0.6234], "G_loss": [1.2345]},
+            "avg_D_fake": np.mean([0.5, 0.546]),
         },
         tmp_path / "whole.pth",
     )
     save_model_chunked(state, tmp_path / "bare.safetensors")
+    compiled = {f"_orig_mod.module.{name}": value for name, value in state.items()}
+    torch.save({"generator_state_dict": compiled}, tmp_path / "compiled.pth")
     drawn = []
-    for name in ("bare.pth", "whole.pth", "bare.safetensors"):
+    for name in ("bare.pth", "whole.pth", "bare.safetensors", "compiled.pth"):
         done = run_here("generate-images", *FEW, "--model", name, "-o", name.replace(".", "_"))
         assert done.returncode == 0, done.stderr
         drawn.append(pictures(tmp_path / name.replace(".", "_")))
-    assert drawn[0] == drawn[1] == drawn[2]
-    truncated = run_here("generate-images", *FEW, "--model", "bare.pth", "-o", "typical",
-                         "--truncation", "0.1")  # fmt: skip
-    assert truncated.returncode == 0, truncated.stderr
-    spread = [
-        float(
-            np.std(
-                [np.asarray(Image.open(path), float) for path in folder.glob("sample*")], 0
-            ).mean()
-        )
-        for folder in (tmp_path / "typical", tmp_path / "bare_pth")
-    ]
-    assert spread[0] < 0.5 * spread[1]
+    assert drawn[0] == drawn[1] == drawn[2] == drawn[3]

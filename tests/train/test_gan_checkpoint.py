@@ -1,6 +1,7 @@
 """What a checkpoint holds of a GAN's training fits what it does not come from, too."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,3 +84,14 @@ def test_the_average_follows_as_its_decay_says() -> None:
         kept = (1 + step) / (10 + step) if step else 0.0
         expected = kept * expected + (1 - kept) * value
         assert average.numpy() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_scale_of_float16_goes_on_where_it_was() -> None:
+    config = replace(TINY, mixed_precision="fp16")
+    state, restored = new_state(config), new_state(config)
+    state.scaler.load_state_dict({**state.scaler.state_dict(), "scale": 2.0**7})
+    train_step(state, torch.rand(4, 1, 128, 128) * 2 - 1, 0)
+    restore_state(restored, values_of(state))
+    assert restored.scaler.state_dict() == state.scaler.state_dict()
+    assert restored.scaler.get_scale() == 2.0**7
+    assert "gradient_scaler" not in values_of(trained(0))
