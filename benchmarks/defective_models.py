@@ -92,7 +92,8 @@ class _PaddedWithZeros(nn.Module):
 
 def _padded_with_zeros(network: Generator) -> nn.Module:
     plain = PlainGenerator(network)
-    plain.up4 = _PaddedWithZeros(network.deconv4)  # type: ignore[assignment]  # the defect
+    assert isinstance(network.deconv4, nn.ConvTranspose2d)
+    plain.up4 = _PaddedWithZeros(network.deconv4)  # the defect
     return plain
 
 

@@ -16,6 +16,8 @@ from networks.fruit_classifier import FruitCNN, read_classifier
 
 WEIGHTS = Path(__file__).parent / "weights" / "fruit_classifier" / "full_model.pth"
 _BATCH = 64
+# Features of fruit have an RMS of 1: the classifier standardizes them.
+_RMS_OF_FRUIT = 1.5
 
 
 @cache
@@ -51,3 +53,8 @@ def fruit_features(images: NDArray[np.float32]) -> NDArray[np.float32]:
     with torch.inference_mode():
         parts = torch.split(torch.from_numpy(np.ascontiguousarray(images)), _BATCH)
         return torch.cat([network.features(part) for part in parts]).numpy()
+
+
+def are_fruit_like(features: NDArray[np.float32]) -> bool:
+    """Whether features (N, d) of pictures are such as fruit has; if not, they say little."""
+    return bool(np.sqrt(np.square(features, dtype=np.float64).mean()) <= _RMS_OF_FRUIT)

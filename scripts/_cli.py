@@ -1,6 +1,5 @@
 """The `chunkport` program: finds a command's file, runs it, and turns errors into exit codes."""
 
-import difflib
 import importlib
 import json
 import os
@@ -12,13 +11,17 @@ from typing import NoReturn
 import click
 
 from chunkport import __version__
+from chunkport.choices import did_you_mean
 from chunkport.errors import ChunkportError
 
 # Command name to its module, in the order of the way through the house.
 COMMANDS = {
     "train-gan": "scripts.train_gan",
+    "train-gan-single-fruit": "scripts.train_gan_single_fruit",
+    "generate-images": "scripts.generate_images",
     "train-classifier": "scripts.train_classifier",
     "train-watermark": "scripts.train_watermark",
+    "score-images": "scripts.score_images",
     "check-models": "scripts.check_models",
     "convert-existing-models": "scripts.convert_existing_models",
     "clean": "scripts.clean",
@@ -67,8 +70,7 @@ class LazyGroup(click.Group):
         """The command of that name, in kebab-case or snake_case."""
         name = cmd_name.replace("_", "-")
         if name not in COMMANDS:
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            meant = f" Did you mean '{near[0]}'?" if near else ""
+            meant = did_you_mean(name, COMMANDS)
             ctx.fail(f"No such command '{cmd_name}'.{meant} Commands: {', '.join(COMMANDS)}.")
         command: click.Command = importlib.import_module(COMMANDS[name]).command
         return command

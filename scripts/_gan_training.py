@@ -1,15 +1,17 @@
-"""What the commands that train the GAN share: the recipe's flags, and a run by them."""
+"""What the commands that train the GAN share: their flags, and a run by them."""
 
 import shlex
 from collections.abc import Callable
-from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts._fruit_classes import draw_and_classify
 from scripts._fruit_pictures import picture_options, read_to_train_on
+from scripts._gan_epochs import epoch_lines, measured, show_signs
+from scripts._gan_recipe import RECIPE, recipe_by_flags
 from scripts._options import FOLDER
 from scripts._output import Column, Output, number
 from scripts._training import (
@@ -22,7 +24,7 @@ from scripts._training import (
 )
 
 if TYPE_CHECKING:
-    from train.gan_config import GanConfig, Profile
+    from train.gan_config import Profile
 
 _SHOWN = Shown(
     columns=(
@@ -31,50 +33,56 @@ _SHOWN = Shown(
         Column("g_loss", "G loss", number, right=True),
         Column("d_real", "D(real)", number, right=True),
         Column("d_fake", "D(fake)", number, right=True),
+        Column("kid", "KID", measured, right=True),
     ),
     note=lambda step: f"D {step['D_loss']:.2f} G {step['G_loss']:.2f}",
     inference="Generators for use",
     samples="Pictures after each epoch",
+    epoch_lines=epoch_lines,
 )
-_RECIPE = (
-    click.option("--epochs", type=int, help="Passes over the pictures, in all."),
-    click.option("--batch-size", type=int, help="Pictures per step."),
-    click.option("--learning-rate", type=float, help="Adam's, for both networks."),
-    click.option(
-        "--discriminator-rate", type=float, help="The discriminator's own, where it is another."
-    ),
-    click.option("--noise-dim", type=int, help="Numbers in a latent."),
-    click.option("--width", type=int, help="Channels next to the image; 64 is the published size."),
-    click.option(
-        "--real-label", type=float, help="What is asked of the discriminator for a real picture."
-    ),
-    click.option(
-        "--average-decay",
-        type=float,
-        help="How slowly the shipped average follows the generator; 0 ships it as it is.",
-    ),
-    click.option(
-        "--mixed-precision",
-        type=click.Choice(["no", "bf16"]),
-        help="bf16: convolutions in bfloat16, faster where the processor has it.",
-    ),
-    click.option("--sample-every", type=int, help="Epochs between sample pictures."),
-    click.option("--seed", type=int, help="Of the weights, the order and the drawn pictures."),
-)
-"""The names of these flags are those of the fields of `train.gan_config.GanConfig`."""
 
 
-def gan_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the flags that `train_by_flags` takes."""
-    decorate = training_options(
-        ("d-fake", "d-loss", "g-loss"),
-        "What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
+def gan_options(
+    *, output_dir: str | None = ".", shown_dir: str | bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags that `train_by_flags` takes.
+
+    `output_dir` is the folder without `--output-dir`, `shown_dir` what the help says of it.
+    """
+    places = (
+        click.option(
+            "--profile",
+            type=click.Choice(["standard", "demo"]),
+            default="standard",
+            help="standard: the published size, for a GPU; demo: small, minutes on two cores.",
+        ),
+        click.option(
+            "-o",
+            "--output-dir",
+            type=FOLDER,
+            default=output_dir,
+            show_default=shown_dir,
+            help="Where models/ goes.",
+        ),
+        click.option(
+            "--device",
+            default="auto",
+            help="auto, cpu, cuda, cuda:1 or mps; auto is a GPU by CUDA where there is one.",
+        ),
     )
-    function = decorate(function)
-    place = click.option("-o", "--output-dir", type=FOLDER, default=".", help="Where models/ goes.")
-    for option in reversed((place, *_RECIPE)):
-        function = option(function)
-    return picture_options(function)
+    saving = training_options(
+        ("kid", "d-fake", "d-loss", "g-loss"),
+        "What makes a checkpoint the best: how near its pictures are to the real ones (KID), or "
+        "D(fake) near 0.5, or a loss, none of which looks at pictures.",
+    )
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        function = saving(function)
+        for option in reversed((*places, *RECIPE)):
+            function = option(function)
+        return picture_options(function)
+
+    return decorate
 
 
 def train_by_flags(
@@ -87,54 +95,58 @@ def train_by_flags(
     output_dir: Path,
     resume: Path | None,
     num_threads: int | None,
+    device: str = "auto",
     only: str | None = None,
     **flags: Any,
 ) -> None:
     """Train by the profile as the flags of `gan_options` change it, and say what it leaves.
 
-    `only` names the one class of pictures to train on.
+    `only` names the one class of pictures to train on. Of several processes that a launcher started
+    the first alone says something.
     """
     import torch
 
     from train.fruits import fruit_drawings
     from train.gan import train_gan
-    from train.gan_config import GanConfig
     from train.gan_criteria import CRITERIA
+    from train.processes import joined_processes
 
     if num_threads:
         torch.set_num_threads(num_threads)
-    names = {field.name for field in fields(GanConfig)}
-    config = _with_flags(profile.config, {name: flags.pop(name) for name in names & flags.keys()})
+    config = recipe_by_flags(profile.config, flags)
     saving = chosen_saving(profile.max_chunk_mb, CRITERIA, **flags)
     refuse_output_among(data_dir, output_dir)
     folder = data_dir or output_dir / "preprocessed_images"
-    if data_dir is None:
-        kinds = profile.classes if only is None else (only,)
-        fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
-        # Other pictures that lie there already are taken as they are.
-        draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
-    images = read_to_train_on(
-        output, folder, only, group_by_fruit=group_by_fruit, skip_bad_files=skip_bad_files
-    ).images
-    output.note(f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs.")
-    train = partial(
-        train_gan,
-        images,
-        config,
-        output_dir,
-        resume=resume,
-        saving=saving,
-        device="cuda" if torch.cuda.is_available() else "cpu",
-    )
-    result = show_training(output, train, config.epochs, flags["metric"], _SHOWN)
-    output.next_step(
-        f"chunkport convert {shlex.quote(str(result.checkpoint))} --model gan-generator "
-        "--precision fp32 --precision fp16 --precision int8"
-    )
-
-
-def _with_flags(config: "GanConfig", flags: dict[str, Any]) -> "GanConfig":
-    given = {name: value for name, value in flags.items() if value is not None}
-    if "learning_rate" in given:
-        given.setdefault("discriminator_rate", given["learning_rate"])
-    return replace(config, **given)
+    with joined_processes(device) as processes:
+        if not processes.first:
+            output.hush()
+        if data_dir is None and processes.first_here:
+            kinds = profile.classes if only is None else (only,)
+            fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
+            # Other pictures that lie there already are taken as they are.
+            draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
+        processes.wait()
+        images = read_to_train_on(
+            output, folder, only, group_by_fruit=group_by_fruit, skip_bad_files=skip_bad_files
+        ).images
+        by = f", {processes.count} processes" if processes.count > 1 else ""
+        output.note(
+            f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs{by}."
+        )
+        train = partial(
+            train_gan,
+            images,
+            config,
+            output_dir,
+            resume=resume,
+            saving=saving,
+            processes=processes,
+        )
+        if not processes.first:
+            train()
+            return
+        result = show_training(output, train, config, flags["metric"], _SHOWN)
+    chosen = result.best or result.checkpoint
+    show_signs(output, result.signs)
+    draw_and_classify(output, chosen, config.seed)
+    output.next_step(f"chunkport generate-images --model {shlex.quote(str(chosen))} --num 50")

@@ -2,11 +2,13 @@
 
 import functools
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from scripts._output import Output
 
@@ -34,6 +36,34 @@ class NumberRange(click.FloatRange):
         return number
 
 
+class _Grouped(click.Option):
+    """An option that `--help` shows under a title of its own."""
+
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+class _Command(click.Command):
+    """A command that shows its options by group, those of none first."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group as a section."""
+        groups: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for param in self.get_params(ctx):
+            title = param.group if isinstance(param, _Grouped) else "Options"
+            if record := param.get_help_record(ctx):
+                groups.setdefault(title, []).append(record)
+        for title, records in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def grouped_option(group: str, *names: str, **attributes: Any) -> Callable[..., Any]:
+    """`click.option` for one that `--help` shows under the title `group`."""
+    return click.option(*names, cls=_Grouped, group=group, **attributes)
+
+
 def chunkport_command(
     name: str,
 ) -> Callable[[Callable[..., int | None]], click.Command]:
@@ -50,7 +80,7 @@ def chunkport_command(
             output.close()
             return code or 0
 
-        made = click.command(name, context_settings=_CONTEXT)(call)
+        made = click.command(name, cls=_Command, context_settings=_CONTEXT)(call)
         made.params += [
             click.Option(
                 ["--format", "output_format"],
@@ -64,3 +94,23 @@ def chunkport_command(
         return made
 
     return decorate
+
+
+def typed_again(context: click.Context, **changed: Any) -> str:
+    """The command line that was typed, in full words; flags in `changed` so, or dropped for None.
+
+    Arguments without a flag are left out.
+    """
+    words = ["chunkport", str(context.command.name)]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if not isinstance(parameter, click.Option) or not (typed or name in changed):
+            continue
+        value = changed[name] if name in changed else context.params.get(name, True)
+        if parameter.is_flag:
+            words += [(parameter.opts if value else parameter.secondary_opts)[-1]]
+        elif value is not None:
+            values = value if parameter.multiple else [value]
+            words += [word for item in values for word in (parameter.opts[-1], str(item))]
+    return shlex.join(words)

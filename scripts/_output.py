@@ -35,6 +35,7 @@ class Output:
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
+    hushed: bool = False
     _document: dict[str, Any] = field(default_factory=dict)
 
     def table(
@@ -69,6 +70,10 @@ class Output:
         if sentence and not self.as_json:
             click.echo(sentence)
 
+    def hush(self) -> None:
+        """Leave all but errors to another process, which says the same."""
+        self.as_json, self.quiet, self.hushed = False, True, True
+
     def note(self, sentence: str) -> None:
         """Tell the person what is going on, on stderr; silent under --quiet."""
         if not self.quiet:
@@ -77,7 +82,8 @@ class Output:
     def warn(self, sentence: str) -> None:
         """Tell the person what to beware of, on stderr, and keep it in the JSON."""
         self._document.setdefault("warnings", []).append(sentence)
-        click.echo(f"Warning: {sentence}", err=True)
+        if not self.hushed:
+            click.echo(f"Warning: {sentence}", err=True)
 
     def next_step(self, command_line: str) -> None:
         """End a result with the command that one would run next."""

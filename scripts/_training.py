@@ -2,20 +2,34 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chunkport.errors import UsageError
+from scripts._dashboard import Dashboard
+from scripts._interrupted import how_to_go_on
 from scripts._options import CHECKPOINT
 from scripts._output import Column, Output
 
 if TYPE_CHECKING:
     from train.loop import BatchReport, EpochReport, TrainingResult
     from train.picture_files import Drawings
-    from train.run import Criterion
+    from train.run import Criterion, RunConfig
     from train.saving import Saving
+
+
+_TENSORBOARD = "chunkport.tensorboard"
+
+
+def _remember_tensorboard(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value:
+        from train.tensorboard_events import require_tensorboard
+
+        require_tensorboard()  # refused now, and not when the images are loaded
+    context.meta[_TENSORBOARD] = value
 
 
 def training_options(
@@ -24,7 +38,7 @@ def training_options(
     """Give a command the flags; `chosen_saving` makes one value of most of them.
 
     The first of `metrics` is the default. `--resume` and `--num-threads` reach the command as they
-    are.
+    are, `--tensorboard` only `show_training`.
     """
     options = (
         click.option("--resume", type=CHECKPOINT, help="Go on from this checkpoint."),
@@ -63,6 +77,18 @@ def training_options(
             "--background-save", is_flag=True, help="Write checkpoints while training goes on."
         ),
         click.option("--num-threads", type=click.IntRange(min=1), help="Of PyTorch."),
+        click.option(
+            "--stats-every-steps",
+            type=click.IntRange(min=1),
+            help="Steps between lines of stats.jsonl within epochs; each epoch has one anyway.",
+        ),
+        click.option(
+            "--tensorboard",
+            is_flag=True,
+            expose_value=False,
+            callback=_remember_tensorboard,
+            help="Write events for TensorBoard into OUTPUT_DIR/tensorboard.",
+        ),
     )
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,39 +174,61 @@ class Shown:
         note: what the progress bar says of a step, from what it measured.
         inference: what the inference folders hold.
         samples: what the sample pictures are.
+        epoch_lines: what is said after an epoch, if anything.
     """
 
     columns: tuple[Column, ...]
     note: Callable[[Mapping[str, float]], str]
     inference: str
     samples: str
+    epoch_lines: "Callable[[EpochReport], str] | None" = None
 
 
 def show_training(
-    output: Output, train: "Callable[..., TrainingResult]", epochs: int, metric: str, shown: Shown
+    output: Output,
+    train: "Callable[..., TrainingResult]",
+    config: "RunConfig",
+    metric: str,
+    shown: Shown,
 ) -> "TrainingResult":
-    """Train, and say how it goes and what it leaves.
+    """Train, say how it goes and what it leaves, and show it in a page meanwhile.
+
+    Where it was interrupted, how to go on is said.
 
     `train` takes `on_epoch`, `on_batch` and `announce` as `train.loop.train` does.
     """
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, Any]] = []
+    began = datetime.now(UTC).replace(microsecond=0)
     announced: set[str] = set()
-    with output.progress("training", total=epochs) as advance:
+
+    def announce(message: str) -> None:
+        if message not in announced:  # the same at every epoch
+            announced.add(message)
+            warning = message.removeprefix("Warning: ")
+            (output.note if warning == message else output.warn)(warning)
+            dashboard.hear(message)
+
+    tensorboard = click.get_current_context().meta[_TENSORBOARD]
+    dashboard = Dashboard(config, announce, tensorboard=tensorboard)
+    output.note(f"{dashboard.page} shows how it goes; open it in a browser.")
+    with dashboard, output.progress("training", total=config.epochs) as advance:
 
         def on_batch(report: "BatchReport") -> None:
             advance(1 / report.batches, shown.note(report.figures))
+            dashboard.on_batch(report)
 
         def on_epoch(report: "EpochReport") -> None:
             figures = {key.lower(): value for key, value in report.figures.items()}
             rows.append({"epoch": report.epoch, **figures})
+            dashboard.on_epoch(report)
+            if shown.epoch_lines is not None:
+                output.note(shown.epoch_lines(report))
 
-        def announce(message: str) -> None:
-            if message not in announced:  # the same at every epoch
-                announced.add(message)
-                warning = message.removeprefix("Warning: ")
-                (output.note if warning == message else output.warn)(warning)
-
-        result = train(on_epoch=on_epoch, on_batch=on_batch, announce=announce)
+        try:
+            result = train(on_epoch=on_epoch, on_batch=on_batch, announce=announce)
+        except KeyboardInterrupt:
+            output.note(how_to_go_on(began, config.epochs))
+            raise
     output.table("epochs", "Training", shown.columns, rows)
     output.fact("checkpoint", str(result.checkpoint), f"Checkpoint: {result.checkpoint}")
     best = None if result.best is None else str(result.best)
@@ -193,4 +241,6 @@ def show_training(
     output.fact("training_progress", progress, f"{shown.samples}: {progress}")
     curves = None if result.curves is None else str(result.curves)
     output.fact("curves", curves, None if curves is None else f"Curves: {curves}")
+    page = str(dashboard.page)
+    output.fact("page", page, f"Page: {page}")
     return result

@@ -2,21 +2,13 @@
 
 from typing import Any
 
-import click
-
 from scripts._gan_training import gan_options, train_by_flags
 from scripts._options import chunkport_command
 from scripts._output import Output
 
 
 @chunkport_command("train-gan")
-@click.option(
-    "--profile",
-    type=click.Choice(["standard", "demo"]),
-    default="standard",
-    help="standard: the published size, for a GPU; demo: small, minutes on two cores.",
-)
-@gan_options
+@gan_options()
 def command(output: Output, profile: str, **flags: Any) -> None:
     """Train the GAN of 128x128 grayscale fruit.
 
@@ -24,7 +16,8 @@ def command(output: Output, profile: str, **flags: Any) -> None:
     training can be stopped at any time and resumed to the same result. best_model.pth,
     final_gan.pth and checkpoint_epoch_010.pth, ... are whole checkpoints too; models_index.json
     lists them, and inference/ holds the best and the final generator for use. While it trains,
-    training_progress/curves.png shows the losses and answers of all epochs so far.
+    training.html shows how it goes and loads itself anew; training_history_live.png has the curves
+    so far, and stats.jsonl a line for each epoch.
     """
     from train.gan_config import PROFILES
 

@@ -136,7 +136,7 @@ def command(
             "pictures": f"{len(training.names)} trained on, {len(held_out.names)} held out",
         },
     )
-    result = show_training(output, train, config.epochs, saving_flags["metric"], _SHOWN)
+    result = show_training(output, train, config, saving_flags["metric"], _SHOWN)
     pair = shlex.quote(str(result.inference_folders[-1]))
     output.next_step(
         f"chunkport convert {pair}/full_model.pth --model tinyseal --card {pair}/config.json "

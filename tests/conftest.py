@@ -35,11 +35,11 @@ _CHUNK_MB = 1  # the checkpoint takes 2.2 MB
 
 @pytest.fixture(scope="session")
 def make_generator() -> Callable[..., Generator]:
-    """`(seed, width=8, noise_dim=100)` to a generator whose every number is other than initial."""
+    """`(seed, width=8, noise_dim=100, **form)` to a generator, none of its numbers initial."""
 
-    def make(seed: int, width: int = _WIDTH, noise_dim: int = 100) -> Generator:
+    def make(seed: int, width: int = _WIDTH, noise_dim: int = 100, **form: str) -> Generator:
         torch.manual_seed(seed)
-        generator = Generator(noise_dim=noise_dim, width=width)
+        generator = Generator(noise_dim, width, **form)
         for norm in generator.modules():
             if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
                 assert norm.running_mean is not None

@@ -80,6 +80,7 @@ def classifier_run(
             confuse(shipped.network, held_out), path
         ),
         panels=_PANELS,
+        rates=lambda: {"learning_rate": state.optimizer.param_groups[0]["lr"]},
         details={"classes": list(config.classes), PROVENANCE: dict(provenance or {})},
         inference_model=classifier_for_use,
         device=device,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from chunkport.choices import did_you_mean
 from chunkport.errors import UsageError
 from train.fruit_shapes import PAINTERS, Layer
 from train.picture_files import Drawings, seed_of, write_pictures
@@ -66,7 +67,8 @@ def _over(picture: Plane, layer: Layer) -> Plane:
 
 def _check_kind(kind: str) -> None:
     if kind not in PAINTERS:
-        raise UsageError(f"{kind}: no such fruit; choose one of {', '.join(FRUITS)}")
+        meant = did_you_mean(kind, FRUITS)
+        raise UsageError(f"{kind}: no such fruit.{meant} Choose one of {', '.join(FRUITS)}")
 
 
 def render_fruit(kind: str, seed: int) -> NDArray[np.uint8]:

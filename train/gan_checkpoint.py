@@ -8,6 +8,8 @@ import torch
 from networks.gan import Generator
 from train.gan_state import GanState
 
+_OWN = ("lr", "fused")
+
 
 def state_values(state: GanState, shipped: Generator) -> dict[str, Any]:
     """What `generate` and `convert` read, and what `restore_state` needs.
@@ -23,6 +25,8 @@ def state_values(state: GanState, shipped: Generator) -> dict[str, Any]:
         "optimizer_G_state_dict": state.optimizer_g.state_dict(),
         "optimizer_D_state_dict": state.optimizer_d.state_dict(),
     }
+    if state.scaler.is_enabled():
+        values["gradient_scaler"] = state.scaler.state_dict()
     if state.config.average_decay > 0:
         values["generator_raw_state_dict"] = dict(state.generator.state_dict())
         values["averaged_steps"] = int(state.average.n_averaged)
@@ -41,16 +45,17 @@ def restore_state(state: GanState, values: Mapping[str, Any]) -> None:
     raw = "generator_raw_state_dict" if averaged else "generator_state_dict"
     state.generator.load_state_dict(values[raw])
     state.discriminator.load_state_dict(values["discriminator_state_dict"])
-    state.optimizer_g.load_state_dict(values["optimizer_G_state_dict"])
-    state.optimizer_d.load_state_dict(values["optimizer_D_state_dict"])
-    _set_rate(state.optimizer_g, config.learning_rate)
-    _set_rate(state.optimizer_d, config.discriminator_rate)
+    _restore_optimizer(state.optimizer_g, values["optimizer_G_state_dict"])
+    _restore_optimizer(state.optimizer_d, values["optimizer_D_state_dict"])
+    if state.scaler.is_enabled():
+        state.scaler.load_state_dict(dict(values["gradient_scaler"]))
     if averaged:
         state.average.module.load_state_dict(values["generator_state_dict"])
         state.average.n_averaged.fill_(values["averaged_steps"])
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Put a learning rate in place of the one that came with the optimiser's restored state."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+def _restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, Any]) -> None:
+    """Take up the moments and steps of a checkpoint, but keep this run's rate and kernel."""
+    own = [{name: group[name] for name in _OWN} for group in optimizer.param_groups]
+    groups = [held | kept for held, kept in zip(values["param_groups"], own, strict=True)]
+    optimizer.load_state_dict({**values, "param_groups": groups})

@@ -5,6 +5,7 @@ from pathlib import Path
 from checkpoints import load_model_chunked
 from checkpoints.inference_folder import InferenceModel
 from checkpoints.model_facts import facts_in
+from networks.gan import upsampling_of
 
 _LOAD = """\
 import torch
@@ -12,7 +13,7 @@ import torch
 from checkpoints import load_model_chunked
 from networks.gan import Generator
 
-generator = Generator(noise_dim={noise_dim}, width={width})
+generator = Generator(noise_dim={noise_dim}, width={width}, upsampling="{upsampling}")
 generator.load_state_dict(load_model_chunked("full_model.pth")["generator_state_dict"])
 generator.eval()
 with torch.inference_mode():
@@ -33,15 +34,17 @@ def generator_for_use(checkpoint: Path) -> InferenceModel:
     """
     values = load_model_chunked(checkpoint)
     facts = facts_in(values)
-    size = {"noise_dim": values["noise_dim"], "width": values["width"]}
+    weights = values["generator_state_dict"]
+    form = {key: values[key] for key in ("noise_dim", "width")}
+    form["upsampling"] = upsampling_of(weights)
     return InferenceModel(
         title="GAN generator of 128x128 grayscale fruit images",
         architecture="gan-generator",
-        weights={**size, "generator_state_dict": values["generator_state_dict"]},
-        config=size,
+        weights={**form, "generator_state_dict": weights},
+        config=form,
         epoch=facts.epoch,
         metrics=facts.metrics,
         hyperparameters=facts.config,
-        load_code=_LOAD.format(**size),
+        load_code=_LOAD.format(**form),
         convert_commands=_CONVERT,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chunkport.choices import did_you_mean
 from chunkport.errors import UsageError
 from train.fruits import FRUITS
 from train.picture_files import FORMATS, picture_names
@@ -84,7 +85,8 @@ def find_images(
         training, held_out = _by_fruit(training), _by_fruit(held_out)
     if only is not None:
         if only not in training:
-            raise UsageError(f"{root}: no images of class {only}; choose one of {_some(training)}")
+            meant, known = did_you_mean(only, training), _some(training)
+            raise UsageError(f"{root}: no images of class {only}.{meant} Choose one of {known}")
         training = {only: training[only]}
     if half:
         held_out = {name: held_out.get(name, ()) for name in training}

@@ -8,27 +8,28 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chunkport.files import make_folder, replacing
+from chunkport.picture_grid import picture_grid
 from networks.gan import Generator
 from train.images import to_pixels
 
 
-def sample_grid(generator: Generator, latents: torch.Tensor, columns: int = 8) -> NDArray[np.uint8]:
-    """Images of `latents` (N, noise_dim) in rows of `columns`, as (H, W) uint8.
+def draw(generator: Generator, latents: torch.Tensor) -> torch.Tensor:
+    """Images (N, 1, 128, 128) of `latents` (N, noise_dim) in [-1, 1], on the CPU.
 
     The generator runs as it ships, on its running statistics, and is left in its former mode.
     """
     was_training = generator.training
     generator.eval()
     with torch.no_grad():
-        images = to_pixels(generator(latents)).cpu().numpy()[:, 0]
+        images: torch.Tensor = generator(latents).cpu()
     generator.train(was_training)
-    count, height, width = images.shape
-    rows = -(-count // columns)
-    grid = np.full((rows * height, columns * width), 255, dtype=np.uint8)
-    for index, image in enumerate(images):
-        row, column = divmod(index, columns)
-        grid[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
-    return grid
+    return images
+
+
+def sample_grid(generator: Generator, latents: torch.Tensor, columns: int = 8) -> NDArray[np.uint8]:
+    """What `draw` gives, in rows of `columns`, as (H, W) uint8."""
+    images = to_pixels(draw(generator, latents)).numpy()[:, 0]
+    return picture_grid(images, columns)
 
 
 def write_grid(generator: Generator, latents: torch.Tensor, path: Path) -> None:

@@ -29,6 +29,7 @@ class Saving:
         mode: whether more or less of it is better; None for its own.
         background: write while training goes on.
         container: the form of the files and the end of their names, "pth" or "safetensors".
+        stats_every_steps: between the lines of `stats.jsonl` within epochs; None for none.
     """
 
     max_chunk_mb: float = 90
@@ -39,9 +40,10 @@ class Saving:
     mode: Mode | None = None
     background: bool = False
     container: Container = "pth"
+    stats_every_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("every_epochs", "every_steps", "keep_top_k"):
+        for name in ("every_epochs", "every_steps", "keep_top_k", "stats_every_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name}: is {value}; give at least 1")
@@ -71,7 +73,10 @@ class Saving:
 
 
 class RunCheckpoints(Generic[Shipped]):
-    """The run's `models/` folder: latest, best, final, every so many epochs and steps."""
+    """The run's `models/` folder: latest, best, final, every so many epochs and steps.
+
+    Only the first of several processes opens it.
+    """
 
     def __init__(
         self, folder: Path, saving: Saving, run: Run[Shipped], announce: Callable[[str], None]
@@ -84,6 +89,12 @@ class RunCheckpoints(Generic[Shipped]):
         self._saving = saving
         self._run = run
         self._ranking = saving.ranking(run.criteria)
+        self.latest = folder / f"latest_model{saving.suffix}"
+        self.final = folder / f"final_{run.name}{saving.suffix}"
+        self._best: Mapping[str, float] | None = None
+        self._best_name = f"best_model{saving.suffix}"
+        if not run.processes.first:
+            return
         self._folder = ModelFolder(
             folder,
             ranking=self._ranking,
@@ -92,11 +103,8 @@ class RunCheckpoints(Generic[Shipped]):
             background=saving.background,
             announce=announce,
         )
-        self.latest = folder / f"latest_model{saving.suffix}"
-        self.final = folder / f"final_{run.name}{saving.suffix}"
-        best = self._folder.best(_facts(run)) if run.progress.step else None
-        self._best: Mapping[str, float] | None = best.metrics if best else None
-        self._best_name = best.file if best else f"best_model{saving.suffix}"
+        if run.progress.step and (best := self._folder.best(_facts(run))):
+            self._best, self._best_name = best.metrics, best.file
 
     @property
     def best(self) -> Path | None:
@@ -146,7 +154,8 @@ class RunCheckpoints(Generic[Shipped]):
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._folder.__exit__(*error)
+        if self._run.processes.first:
+            self._folder.__exit__(*error)
 
 
 def _facts(run: Run[Shipped]) -> ModelFacts:
@@ -166,6 +175,6 @@ def _facts(run: Run[Shipped]) -> ModelFacts:
         metrics=metrics,
         config=plain,
         config_hash=config_hash(plain, run.may_change),
-        details={**run.details, **averages},
+        details={**run.details, **averages, **run.signs_by_name()},
         versions=current_versions(),
     )

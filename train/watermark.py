@@ -96,6 +96,7 @@ def watermark_run(
         evaluation_keys=EVALUATION_KEYS,
         write_sample=lambda shipped, path: write_strips(shipped.embedder, held, path),
         panels=_PANELS,
+        rates=lambda: {"learning_rate": state.optimizer.param_groups[0]["lr"]},
         details={
             "nbits": config.nbits,
             "image_size": config.image_size,

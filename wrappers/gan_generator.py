@@ -11,7 +11,15 @@ from torch.nn import functional
 
 from checkpoints import load_model_chunked
 from chunkport.errors import BadInputError
-from networks.gan import IMAGE_SIZE, SEED_SIZE, SLOPE, Generator
+from networks.gan import (
+    IMAGE_SIZE,
+    SEED_SIZE,
+    SLOPE,
+    UPSAMPLINGS,
+    Generator,
+    Upsampler,
+    upsampling_of,
+)
 from wrappers.intake import load_strictly, state_dict_in
 from wrappers.rewrite import fold_batch_norm, linear_to_nhwc
 from wrappers.spec import Contract, ModelSpec, TensorSpec, at_least, at_most
@@ -20,6 +28,7 @@ from wrappers.subpixel import (
     SubpixelConvTranspose2d,
     SubpixelPhases,
     SubpixelTail,
+    enlarging_as_transposed,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +36,15 @@ if TYPE_CHECKING:
 
 _STATE_DICT = "generator_state_dict"
 _ALL_BUT_ONE = 0.995  # of 256; what is drawn twice takes two away
+
+
+def _transposed(layer: Upsampler) -> nn.ConvTranspose2d:
+    """The layer as the transposed convolution that it is, or is equal to."""
+    return layer if isinstance(layer, nn.ConvTranspose2d) else enlarging_as_transposed(layer)
+
+
+def _as_trained(layer: Upsampler) -> nn.Module:
+    return CroppedConvTranspose2d(layer) if isinstance(layer, nn.ConvTranspose2d) else layer
 
 
 class GeneratorForTflite(nn.Module):
@@ -37,10 +55,14 @@ class GeneratorForTflite(nn.Module):
         self.channels = 8 * network.width
         fc = fold_batch_norm(network.fc, network.bn0)
         self.fc = linear_to_nhwc(fc, self.channels, SEED_SIZE, SEED_SIZE)
-        self.up1 = SubpixelConvTranspose2d(fold_batch_norm(network.deconv1, network.bn1))
-        self.up2 = SubpixelConvTranspose2d(fold_batch_norm(network.deconv2, network.bn2))
-        self.up3 = SubpixelPhases(fold_batch_norm(network.deconv3, network.bn3))
-        self.up4 = SubpixelTail(network.deconv4)
+        self.up1 = SubpixelConvTranspose2d(
+            fold_batch_norm(_transposed(network.deconv1), network.bn1)
+        )
+        self.up2 = SubpixelConvTranspose2d(
+            fold_batch_norm(_transposed(network.deconv2), network.bn2)
+        )
+        self.up3 = SubpixelPhases(fold_batch_norm(_transposed(network.deconv3), network.bn3))
+        self.up4 = SubpixelTail(_transposed(network.deconv4))
 
     def forward(self, latent: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, noise_dim) -> {"image": (B, 128, 128, 1)}."""
@@ -58,10 +80,10 @@ class PlainGenerator(nn.Module):
     def __init__(self, network: Generator) -> None:
         super().__init__()
         self.fc, self.bn0, self.activation = network.fc, network.bn0, network.activation
-        self.up1, self.bn1 = CroppedConvTranspose2d(network.deconv1), network.bn1
-        self.up2, self.bn2 = CroppedConvTranspose2d(network.deconv2), network.bn2
-        self.up3, self.bn3 = CroppedConvTranspose2d(network.deconv3), network.bn3
-        self.up4 = CroppedConvTranspose2d(network.deconv4)
+        self.up1, self.bn1 = _as_trained(network.deconv1), network.bn1
+        self.up2, self.bn2 = _as_trained(network.deconv2), network.bn2
+        self.up3, self.bn3 = _as_trained(network.deconv3), network.bn3
+        self.up4 = _as_trained(network.deconv4)
         self.channels = 8 * network.width
 
     def forward(self, latent: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -75,7 +97,7 @@ class PlainGenerator(nn.Module):
 
 
 def load_network(checkpoint: Mapping[str, Any], origin: str) -> Generator:
-    """The generator in a training checkpoint or a bare state dict; its size is read off it.
+    """The generator in a training checkpoint or a bare state dict; its form is read off it.
 
     Raises:
         BadInputError: it holds no generator of this kind, whole and finite.
@@ -87,7 +109,15 @@ def load_network(checkpoint: Mapping[str, Any], origin: str) -> Generator:
             f"{origin}: its state dict has no fc.weight and deconv4.weight of a generator; "
             "is it a checkpoint of another model?"
         )
-    return load_strictly(Generator(noise_dim=fc.shape[1], width=last.shape[0]), state, origin)
+    try:
+        upsampling = upsampling_of(state)
+    except KeyError as error:
+        raise BadInputError(
+            f"{origin}: deconv4.weight has shape {tuple(last.shape)}, which is the kernel of none "
+            f"of {', '.join(UPSAMPLINGS)}; is it a checkpoint of another model?"
+        ) from error
+    width = last.shape[1 if upsampling == "resize" else 0]
+    return load_strictly(Generator(fc.shape[1], width, upsampling), state, origin)
 
 
 def open_network(path: Path) -> Generator:

@@ -1,12 +1,12 @@
 """Finds a ModelSpec: a built-in one, one that a package registers, or one in a user's file."""
 
-import difflib
 import importlib
 import importlib.util
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from chunkport.choices import did_you_mean
 from chunkport.errors import UsageError
 from wrappers.spec import BuildOptions, ModelSpec
 
@@ -45,8 +45,7 @@ def _find(name: str) -> ModelSpec:
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
         return _checked(entry.load(), name)
     if name not in _BUILT_IN:
-        near = difflib.get_close_matches(name, model_names(), n=1)
-        meant = f" Did you mean '{near[0]}'?" if near else ""
+        meant = did_you_mean(name, model_names())
         raise UsageError(f"unknown model '{name}'.{meant} Models: {', '.join(model_names())}")
     module, attribute = _BUILT_IN[name].split(":")
     return _checked(getattr(importlib.import_module(module), attribute), name)

@@ -73,6 +73,42 @@ class _ByPhases(nn.Module):
         return -first, count - 1 + first + max(len(taps), 1) - size
 
 
+def enlarging_as_transposed(conv: nn.Conv2d) -> nn.ConvTranspose2d:
+    """A convolution of what has every pixel doubled in both directions, as one transposed one.
+
+    Output o reads row o + t - p of the enlarged input through kernel index t, which is input i in
+    rows 2 i and 2 i + 1. So index k = o + p - 2 i of the transposed kernel is the sum of
+    w[2 p - k] and w[2 p - k + 1], where they are; likewise for columns.
+
+    Raises:
+        ConversionError: the convolution does not keep sizes, or has groups, dilation or a stride.
+    """
+    size, padding = _pair(conv.kernel_size), _pair(conv.padding)
+    keeps = all(kernel == 2 * pad + 1 for kernel, pad in zip(size, padding, strict=True))
+    if not keeps or conv.groups != 1 or {*conv.stride, *conv.dilation} != {1}:
+        raise ConversionError(
+            f"{conv}: only one that keeps sizes, with groups=1, dilation=1 and stride=1, can be "
+            "merged with the enlargement before it"
+        )
+    turned = conv.weight.detach().double().flip(2, 3).transpose(0, 1)
+    shifted = [
+        functional.pad(turned, (right, 1 - right, down, 1 - down))
+        for down, right in itertools.product((0, 1), repeat=2)
+    ]
+    rows, columns = (kernel + 1 for kernel in size)
+    empty = nn.ConvTranspose2d(
+        conv.in_channels,
+        conv.out_channels,
+        (rows, columns),
+        stride=2,
+        padding=padding,
+        device="meta",
+        dtype=conv.weight.dtype,
+    )
+    bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
+    return with_weights(empty, functools.reduce(torch.add, shifted), bias)
+
+
 class SubpixelConvTranspose2d(_ByPhases):
     """A transposed convolution on (B, H, W, C), exactly.
 

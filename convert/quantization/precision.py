@@ -1,8 +1,8 @@
 """The precisions a model can be shipped in, as data: one row each."""
 
-import difflib
 from dataclasses import dataclass, replace
 
+from chunkport.choices import did_you_mean
 from chunkport.errors import UsageError
 from convert.quantization.recipe import Recipe, Rule
 
@@ -194,8 +194,7 @@ def find_precision(name: str) -> Precision:
     for row in PRECISIONS:
         if row.name == wanted:
             return row
-    near = difflib.get_close_matches(name, precision_names(), n=1)
-    meant = f" Did you mean '{near[0]}'?" if near else ""
+    meant = did_you_mean(name, precision_names())
     raise UsageError(
         f"unknown precision '{name}'.{meant} Precisions: {', '.join(precision_names())}"
     )

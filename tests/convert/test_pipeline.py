@@ -52,6 +52,23 @@ def test_the_files_are_what_the_result_says_and_nothing_else_is_left(
 
 
 @pytest.mark.integration
+def test_a_generator_without_a_checkerboard_converts_and_passes(
+    make_generator: Callable[..., Generator],
+    save_generator: Callable[[Generator, Path], Path],
+    tmp_path: Path,
+) -> None:
+    """Its upsampling becomes 4x4 taps, as that of "transposed-4" is; so this is both."""
+    network = make_generator(seed=0, upsampling="resize")
+    checkpoint = save_generator(network, tmp_path / "model.pth")
+    precisions = ["fp32", "fp16", "int8-dynamic"]
+    made = convert_checkpoint(checkpoint, "gan-generator", precisions, tmp_path / "out")
+    assert [file.precision for file in made.files] == precisions
+    reference = compute_reference("gan-generator", checkpoint, 4, seed=0)
+    verdicts = [judge(identify(file.path), reference, threads=1) for file in made.files]
+    assert all(verdict.passed for verdict in verdicts)
+
+
+@pytest.mark.integration
 def test_every_file_carries_the_card_of_its_checkpoint(
     generator_conversion: Conversion, generator_checkpoint: Path
 ) -> None:

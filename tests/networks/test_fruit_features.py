@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from checkpoints import load_model_chunked
 from networks.fruit_features import WEIGHTS, features_sha256, fruit_classifier, fruit_features
-from networks.set_distance import chance_kid, paired_kid
+from networks.quality.set_distance import chance_kid, paired_kid
 from train.classifier_config import ClassifierConfig
 from train.fruits import FRUITS, render_fruit
 from train.images import to_unit_range

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from networks.gan import Discriminator, Generator
+from networks.gan import UPSAMPLINGS, Discriminator, Generator, upsampling_of
 
 MIB = 2**20
 
@@ -32,6 +32,42 @@ def trained_one_step(network: nn.Module, inputs: torch.Tensor) -> torch.optim.Ad
 def test_published_parameter_counts() -> None:
     assert parameters(Generator()) == 7_678_849
     assert parameters(Discriminator()) == 4_336_129
+
+
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_a_generators_weights_tell_how_it_upsamples(upsampling: str) -> None:
+    weights = Generator(noise_dim=3, width=2, upsampling=upsampling).state_dict()
+    assert upsampling_of(weights) == upsampling
+
+
+def test_the_smaller_kernels_have_fewer_parameters() -> None:
+    per_kernel = {name: parameters(Generator(upsampling=name)) for name in UPSAMPLINGS}
+    convolved = {name: count - per_kernel["resize"] for name, count in per_kernel.items()}
+    taps = 8 * 64 * 4 * 64 + 4 * 64 * 2 * 64 + 2 * 64 * 64 + 64
+    assert convolved == {
+        "transposed": (25 - 9) * taps,
+        "transposed-4": (16 - 9) * taps,
+        "resize": 0,
+    }
+
+
+def test_resizing_makes_no_checkerboard_of_what_is_flat() -> None:
+    """A transposed convolution of one grey differs from pixel to pixel, away from the edges too."""
+    flat = torch.ones(1, 4, 8, 8)
+    for upsampling, even in (("transposed", False), ("transposed-4", False), ("resize", True)):
+        torch.manual_seed(0)
+        inside = Generator(width=4, upsampling=upsampling).deconv4(flat)[..., 2:-2, 2:-2]
+        assert (inside.std() < 1e-6) == even
+
+
+def test_limiting_the_gain_leaves_no_layer_that_stretches() -> None:
+    discriminator = Discriminator(width=2)
+    for layer in (discriminator.conv3, discriminator.fc):
+        nn.init.normal_(layer.weight, std=3)
+    discriminator.limit_gain()
+    for layer in (discriminator.conv3, discriminator.fc):
+        norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
+        assert norm.item() == pytest.approx(1, abs=0.1)
 
 
 def test_published_sizes_on_disk(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from scripts._options import FOLDER, chunkport_command
+from scripts._options import FOLDER, chunkport_command, typed_again
 from scripts._output import Output
 
 
@@ -76,3 +76,33 @@ def test_an_unknown_format_is_refused(command: click.Command) -> None:
     ended = CliRunner().invoke(command, ["--format", "yaml"])
     assert ended.exit_code == 2
     assert "'human', 'json'" in ended.stderr
+
+
+def test_a_command_line_is_typed_again_with_what_changes() -> None:
+    said: list[str] = []
+
+    @chunkport_command("try-out")
+    @click.option("-o", "--output-dir", type=FOLDER, default="out", help="Where.")
+    @click.option("--resume", help="From where.")
+    @click.option("--epochs", type=int, default=3, help="How many.")
+    @click.option("--audit/--no-audit", default=True, help="Whether.")
+    @click.option("--background-save", is_flag=True, help="Whether.")
+    @click.option("--precision", multiple=True, help="Which.")
+    def function(output: Output, **_flags: object) -> None:
+        """Try it out."""
+        context = click.get_current_context()
+        said.append(typed_again(context, resume="models/latest model.pth"))
+        said.append(typed_again(context, resume=None))
+        output.fact("done", value=True)
+
+    runner = CliRunner()
+    runner.invoke(function, ["-o", "a", "--resume", "x.pth", "--no-audit", "--background_save"])
+    runner.invoke(function, ["--precision", "fp32", "--precision", "fp16", "--epochs", "3", "-q"])
+    resumed = "--resume 'models/latest model.pth'"
+    flags = "--epochs 3 --precision fp32 --precision fp16 --quiet"
+    assert said == [
+        f"chunkport try-out --output-dir a {resumed} --no-audit --background-save",
+        "chunkport try-out --output-dir a --no-audit --background-save",
+        f"chunkport try-out {resumed} {flags}",
+        f"chunkport try-out {flags}",
+    ]

@@ -72,8 +72,9 @@ def test_the_best_is_the_one_of_least_held_out_loss(run: TrainingResult) -> None
 
 def test_it_leaves_curves_confusions_and_classifiers_for_use(run: TrainingResult) -> None:
     assert run.curves is not None
-    for name in ("curves.png", "epoch_001.png", "epoch_006.png"):
-        with Image.open(run.progress_folder / name) as image:
+    pictures = [run.progress_folder / name for name in ("epoch_001.png", "epoch_006.png")]
+    for picture in (run.curves, *pictures):
+        with Image.open(picture) as image:
             image.verify()
     folder = read_inference_folder(run.inference_folders[-1])
     assert folder.architecture == "fruit-classifier"

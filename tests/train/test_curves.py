@@ -22,9 +22,9 @@ BLUE = (0x00, 0x72, 0xB2)
 
 
 def drawn(folder: Path, history: dict[str, list[float]], *panels: Panel) -> NDArray[np.uint8]:
-    path = folder / "training_progress" / "curves.png"
+    path = folder / "pictures" / "history.png"
     write_curves(history, panels, path)
-    assert [item.name for item in path.parent.iterdir()] == ["curves.png"]
+    assert [item.name for item in path.parent.iterdir()] == ["history.png"]
     with Image.open(path) as picture:
         assert picture.format == "PNG"
         return np.asarray(picture.convert("RGB"))
@@ -67,6 +67,18 @@ def test_runs_of_any_length_show(tmp_path: Path, epochs: int) -> None:
     assert where(drawn(tmp_path, history, ANSWERS), BLUE).size
 
 
+def test_values_of_any_size_are_told_apart_where_they_span_orders(tmp_path: Path) -> None:
+    """0.5 and 2 after 80,000: as they are they fall together, by their logarithm they do not."""
+    history = {"kid": [80_000.0, 2.0, 0.5, -0.001]}
+    apart = []
+    for logarithmic in (False, True):
+        panel = Panel("Distance", "KID", {"kid": "KID"}, logarithmic=logarithmic)
+        found = where(drawn(tmp_path, history, panel), BLUE)
+        right = found[found[:, 1] > (found[:, 1].min() + found[:, 1].max()) / 2]
+        apart.append(np.ptp(right[:, 0]))
+    assert apart[1] > 3 * apart[0]
+
+
 def test_what_is_no_number_leaves_a_gap(tmp_path: Path) -> None:
     history = {"D_real": [0.2, math.inf, math.nan, 0.8]}
     columns = set(where(drawn(tmp_path, history, ANSWERS), BLUE)[:, 1])
@@ -77,11 +89,11 @@ def test_a_picture_before_stays_where_the_next_cannot_be_drawn(tmp_path: Path) -
     before = drawn(tmp_path, HISTORY, LOSSES)
     with pytest.raises(KeyError):
         drawn(tmp_path, {}, LOSSES)
-    with Image.open(tmp_path / "training_progress" / "curves.png") as picture:
+    with Image.open(tmp_path / "pictures" / "history.png") as picture:
         assert np.array_equal(np.asarray(picture.convert("RGB")), before)
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "training_progress").write_text("here first")
-    with pytest.raises(UsageError, match="training_progress: cannot be created"):
+    (tmp_path / "pictures").write_text("here first")
+    with pytest.raises(UsageError, match="pictures: cannot be created"):
         drawn(tmp_path, HISTORY, LOSSES)

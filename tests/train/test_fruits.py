@@ -49,7 +49,7 @@ def test_kinds_can_be_told_apart_by_their_mean_picture() -> None:
 
 
 def test_an_unknown_fruit_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="Durian: no such fruit; choose one of Apple, Banana"):
+    with pytest.raises(UsageError, match=r"Durian: no such fruit\. Choose one of Apple, Banana"):
         render_fruit("Durian", 0)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from checkpoints import load_model_chunked
 from chunkport.errors import ChunkportError, UsageError
 from networks.gan import Discriminator, Generator
+from train.augmentation import AUGMENTATIONS
 from train.gan import train_gan
 from train.gan_config import GanConfig
 from train.gan_step import STEP_KEYS
@@ -127,6 +128,29 @@ def test_without_an_average_the_trained_generator_ships(
     assert_same(saved, load_model_chunked(second.checkpoint))
 
 
+def test_every_option_at_once_is_resumed_to_the_same_bits(
+    images: torch.Tensor, tmp_path: Path, assert_same: Callable[[Any, Any], None]
+) -> None:
+    """From within an epoch; the next step is one of the penalty."""
+    config = replace(
+        TINY,
+        loss="hinge",
+        upsampling="resize",
+        diffaugment=tuple(AUGMENTATIONS),
+        spectral_norm=True,
+        r1_gamma=1.0,
+        r1_every=3,
+        input_noise=0.1,
+        input_noise_steps=5,
+        clip_gradients=1.0,
+    )
+    saving = Saving(every_steps=3)
+    whole = train_gan(images, config, tmp_path / "whole", saving=saving)
+    resume = whole.checkpoint.with_name("checkpoint_step_3.pth")
+    resumed = train_gan(images, config, tmp_path / "resumed", resume=resume, saving=saving)
+    assert_same(load_model_chunked(whole.checkpoint), load_model_chunked(resumed.checkpoint))
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
     images: torch.Tensor, tmp_path: Path, assert_same: Callable[[Any, Any], None]
 ) -> None:
@@ -158,7 +182,6 @@ def test_pictures_show_the_progress(images: torch.Tensor, tmp_path: Path) -> Non
     train_gan(images, replace(TINY, epochs=5, sample_every=3), tmp_path)
     folder = tmp_path / "training_progress"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "curves.png",
         "epoch_001.png",
         "epoch_003.png",
         "epoch_005.png",
@@ -177,6 +200,11 @@ def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
         train_gan(images[:1], TINY, tmp_path)
 
 
+def test_float16_is_for_gpus(images: torch.Tensor, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="fp16 needs a GPU by CUDA, and this is cpu; choose bf16"):
+        train_gan(images, replace(TINY, mixed_precision="fp16"), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -188,6 +216,21 @@ def test_one_image_is_too_few(images: torch.Tensor, tmp_path: Path) -> None:
         ({"discriminator_rate": -1.0}, "discriminator_rate: is -1.0; give a finite number"),
         ({"real_label": 1.1}, "real_label: is 1.1; give more than 0, up to 1"),
         ({"average_decay": 1.0}, "average_decay: is 1.0; give 0 up to below 1"),
+        ({"accumulate": 0}, "accumulate: is 0; give at least 1"),
+        ({"accumulate": 3}, "batch_size: 4 images do not fall into equal parts by accumulate 3"),
+        ({"accumulate": 4}, "4 images .* by accumulate 4; give a multiple of 8"),
+        ({"mixed_precision": "fp8"}, "mixed_precision: is 'fp8'; choose no or bf16 or fp16"),
+        ({"betas": (0.5, 1.0)}, "betas: is 0.5, 1.0; give two of 0 up to below 1"),
+        ({"loss": "wasserstein"}, "loss: is 'wasserstein'; choose bce or hinge"),
+        ({"loss": "hinge", "real_label": 0.9}, "real_label: is 0.9, which the hinge loss does not"),
+        ({"upsampling": "bilinear"}, "'bilinear'; choose transposed or transposed-4 or resize"),
+        ({"diffaugment": ("color",)}, "diffaugment: is color; choose of brightness, contrast"),
+        ({"r1_gamma": -1.0}, "r1_gamma: is -1.0; give 0 for none, or a finite number above"),
+        ({"r1_every": 0}, "r1_every: is 0; give at least 1"),
+        ({"dropout": 1.0}, "dropout: is 1.0; give 0 up to below 1"),
+        ({"input_noise": math.inf}, "input_noise: is inf; give 0 for none, or a finite number"),
+        ({"clip_gradients": math.nan}, "clip_gradients: is nan; give 0 for none"),
+        ({"initial_std": 0.0}, "initial_std: is 0.0; give a finite number above 0"),
     ],
 )
 def test_impossible_configs_are_refused(change: dict[str, Any], message: str) -> None:

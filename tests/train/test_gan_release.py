@@ -56,7 +56,12 @@ def test_best_and_final_become_folders_of_one_version(images: torch.Tensor, tmp_
             for key, value in load_model_chunked(checkpoint)["generator_state_dict"].items():
                 assert torch.equal(weights[key], value), key
         config = json.loads((final.path / "config.json").read_text())
-        assert config == {"architecture": "gan-generator", "noise_dim": 8, "width": 4}
+        assert config == {
+            "architecture": "gan-generator",
+            "noise_dim": 8,
+            "width": 4,
+            "upsampling": "transposed",
+        }
 
 
 @pytest.mark.integration

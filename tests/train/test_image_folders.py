@@ -100,7 +100,7 @@ def test_one_fruit_alone_is_all_its_varieties_and_one_variety_itself(tmp_path: P
     assert list(find_images(whole, "Kiwi").training) == ["Kiwi"]
     part = fruits_360(tmp_path / "part", ("Apple Red 1", "Apple Red 2", "Kiwi"))
     assert list(find_images(part, "Apple").training) == ["Apple"]
-    with pytest.raises(UsageError, match="no images of class Plum; choose one of Apple Red 1, "):
+    with pytest.raises(UsageError, match=r"no images of class Plum.*Choose one of Apple Red 1, "):
         find_images(part, "Plum")
 
 

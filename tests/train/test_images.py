@@ -229,7 +229,7 @@ def test_a_missing_or_empty_folder_says_what_to_run(tmp_path: Path) -> None:
 
 def test_an_unknown_class_names_the_known_ones(tmp_path: Path) -> None:
     write_fruit_images(tmp_path, 1, 0)
-    with pytest.raises(UsageError, match="no images of class Plum; choose one of Apple, Banana"):
+    with pytest.raises(UsageError, match=r"no images of class Plum\. Choose one of Apple, Banana"):
         load_images(tmp_path, only="Plum")
 
 

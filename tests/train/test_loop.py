@@ -43,7 +43,6 @@ def test_a_task_leaves_files_of_its_own_name(
     assert result.final == models / "final_brightness.pth"
     assert load_model_chunked(result.final)["epoch"] == 4
     assert sorted(path.name for path in result.progress_folder.iterdir()) == [
-        "curves.png",
         "epoch_001.png",
         "epoch_003.png",
         "epoch_004.png",
@@ -173,26 +172,28 @@ def test_the_curves_are_there_after_every_epoch(
     pictures = []
 
     def on_epoch(report: EpochReport) -> None:
-        path = tmp_path / "training_progress" / "curves.png"
+        path = tmp_path / "training_history_live.png"
         with Image.open(path) as picture:
             assert picture.format == "PNG"
         pictures.append(path.read_bytes())
         assert len(set(pictures)) == report.epoch
 
     result = train(brightness_run(), noise, tmp_path, on_epoch=on_epoch)
-    assert result.curves == tmp_path / "training_progress" / "curves.png"
+    assert result.curves == tmp_path / "training_history.png"
+    assert result.curves.read_bytes() == pictures[-1]
     assert len(pictures) == 4
 
 
 def test_curves_that_cannot_be_drawn_stop_nothing(
     brightness_run: NewRun, noise: torch.Tensor, tmp_path: Path
 ) -> None:
-    (tmp_path / "training_progress" / "curves.png").mkdir(parents=True)
+    (tmp_path / "training_history_live.png").mkdir()
+    (tmp_path / "training_history.png").mkdir()
     said: list[str] = []
     result = train(brightness_run(), noise, tmp_path, announce=said.append)
     assert (result.epochs, result.curves) == (4, None)
     warnings = [line for line in said if "curves" in line]
-    assert len(warnings) == 4
+    assert len(warnings) == 4 + 1
     assert all(line.startswith("Warning: ") for line in warnings)
     assert all("training goes on" in line for line in warnings)
 
@@ -205,7 +206,7 @@ def test_a_task_may_leave_out_what_it_does_not_have(
     result = train(run, noise, tmp_path, saving=Saving(metric="psnr"))
     assert result.history.keys() == {"loss", "psnr"}
     assert (result.curves, result.inference_folders) == (None, ())
-    assert [path.name for path in tmp_path.iterdir()] == ["models"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "stats.jsonl"]
 
 
 def test_only_a_loss_must_be_a_number(

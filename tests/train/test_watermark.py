@@ -108,7 +108,7 @@ def test_the_code_in_the_inference_folders_readme_runs(
 def test_samples_and_curves_are_drawn(run: TrainingResult) -> None:
     assert run.curves is not None
     assert {path.name for path in run.progress_folder.iterdir()} == {
-        "curves.png", "epoch_001.png", "epoch_003.png",
+        "epoch_001.png", "epoch_003.png",
     }  # fmt: skip
     with Image.open(run.progress_folder / "epoch_003.png") as sheet:
         assert sheet.size == (6 * 68 - 4, 4 * 68 - 4)

@@ -11,7 +11,7 @@ from torch import nn
 
 from checkpoints import save_model_chunked
 from chunkport.errors import BadInputError
-from networks.gan import Discriminator, Generator
+from networks.gan import UPSAMPLINGS, Discriminator, Generator
 from verify.limits import figures_of
 from verify.trials import TrialChoices
 from wrappers.gan_generator import SPEC, GeneratorForTflite, PlainGenerator, load_network
@@ -20,11 +20,16 @@ MakeGenerator = Callable[..., Generator]
 
 
 @pytest.mark.parametrize("wrapper", [GeneratorForTflite, PlainGenerator])
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
 @pytest.mark.parametrize(("width", "noise_dim"), [(1, 3), (3, 10), (8, 100)])
 def test_wrappers_equal_the_network_in_float64(
-    make_generator: MakeGenerator, wrapper: type[nn.Module], width: int, noise_dim: int
+    make_generator: MakeGenerator,
+    wrapper: type[nn.Module],
+    upsampling: str,
+    width: int,
+    noise_dim: int,
 ) -> None:
-    network = make_generator(seed=1, width=width, noise_dim=noise_dim).double()
+    network = make_generator(1, width, noise_dim, upsampling=upsampling).double()
     latent = torch.randn(2, noise_dim, dtype=torch.float64)
     expected = network(latent).permute(0, 2, 3, 1)
     torch.testing.assert_close(
@@ -64,10 +69,13 @@ def test_wrapping_leaves_the_network_as_it_was(
 
 
 @pytest.mark.parametrize("holder", [lambda state: state, lambda s: {"generator_state_dict": s}])
-def test_the_size_is_read_off_the_checkpoint(
-    make_generator: MakeGenerator, holder: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_the_form_is_read_off_the_checkpoint(
+    make_generator: MakeGenerator,
+    holder: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    upsampling: str,
 ) -> None:
-    saved = make_generator(seed=1, width=3, noise_dim=7)
+    saved = make_generator(1, 3, 7, upsampling=upsampling)
     network = load_network(holder(saved.state_dict()), "a.pth")
     latent = torch.randn(2, 7)
     assert (network.width, network.noise_dim) == (3, 7)
@@ -80,6 +88,13 @@ def test_a_checkpoint_of_another_model_is_refused() -> None:
         load_network(discriminator, "a.pth")
     with pytest.raises(BadInputError, match="it holds discriminator_state_dict"):
         load_network({"discriminator_state_dict": discriminator}, "a.pth")
+
+
+def test_a_kernel_of_no_known_upsampling_is_refused(make_generator: MakeGenerator) -> None:
+    state = make_generator(seed=1, width=2).state_dict()
+    state["deconv4.weight"] = torch.zeros(2, 1, 7, 7)
+    with pytest.raises(BadInputError, match=r"a\.pth: deconv4.* \(2, 1, 7, 7\).* of transposed, "):
+        load_network(state, "a.pth")
 
 
 def test_samples_are_the_same_for_the_same_seed_and_differ_otherwise(

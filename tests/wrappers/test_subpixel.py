@@ -15,6 +15,7 @@ from wrappers.subpixel import (
     SubpixelConvTranspose2d,
     SubpixelPhases,
     SubpixelTail,
+    enlarging_as_transposed,
 )
 
 assert_equal = functools.partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
@@ -27,6 +28,34 @@ def geometries() -> list[tuple[int, int, int, int]]:
         for kernel, stride in itertools.product(range(1, 7), range(1, 4))
         for padding, extra in itertools.product(range(kernel), range(stride))
     ]
+
+
+@pytest.mark.parametrize("kernel", [1, 3, (3, 5), 7])
+@pytest.mark.parametrize("size", [(1, 1), (5, 3)])
+def test_a_convolution_of_what_was_enlarged_is_a_transposed_one(
+    kernel: int | tuple[int, int], size: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 2, kernel, padding="same").double()
+    conv.padding = tuple(side // 2 for side in conv.kernel_size)
+    x = torch.randn(2, 3, *size, dtype=torch.float64)
+    expected = conv(x.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    assert_equal(enlarging_as_transposed(conv)(x), expected)
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(2, 2, 4, padding=1),
+        nn.Conv2d(2, 2, 3),
+        nn.Conv2d(2, 2, 3, padding=1, groups=2),
+        nn.Conv2d(2, 2, 3, padding=1, stride=2),
+        nn.Conv2d(2, 2, 3, padding=1, dilation=2),
+    ],
+)
+def test_others_are_not_merged_with_an_enlargement(conv: nn.Conv2d) -> None:
+    with pytest.raises(ConversionError, match="only one that keeps sizes"):
+        enlarging_as_transposed(conv)
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 3), (8, 9)])

@@ -71,3 +71,13 @@ def sense(name: str) -> str:
 def short(name: str) -> str:
     """A contender's name without the ending that says nothing."""
     return name.replace(".tflite", "")
+
+
+def duration(seconds: float) -> str:
+    """A length of time, as coarse as one would say it."""
+    minutes = round(seconds / 60)
+    if seconds < 90:  # noqa: PLR2004 - up to which seconds say more than a minute
+        return f"{seconds:.0f}{_NO_BREAK_SPACE}s"
+    if minutes < 90:  # noqa: PLR2004 - likewise minutes
+        return f"{minutes}{_NO_BREAK_SPACE}min"
+    return f"{minutes // 60}{_NO_BREAK_SPACE}h {minutes % 60}{_NO_BREAK_SPACE}min"

@@ -11,8 +11,9 @@ from verify.layers.percentages import percent
 from verify.report import Report
 from verify.report.bars import charts_of
 from verify.report.calibrated import calibrations_of
-from verify.report.figures import figure, megabytes, part, sense, shape, short, some_bytes
+from verify.report.figures import part, sense, shape, short
 from verify.report.measurements import tables_of
+from verify.report.templating import page_environment
 from verify.risks.findings import grouped
 
 
@@ -28,19 +29,8 @@ def write_report(report: Report, target: Path) -> None:
 
 def render(report: Report) -> str:
     """The page. It is also well-formed XML, so that tests can read it strictly."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("verify.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {
-        "figure": figure,
-        "megabytes": megabytes,
-        "some_bytes": some_bytes,
         "part": part,
         "short": short,
         "percent": percent,

@@ -1,6 +1,5 @@
 """What runs a .tflite, as data: one row here per runtime, and one file, which gives a session."""
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from chunkport.choices import did_you_mean
 from chunkport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -136,6 +136,5 @@ def find_runtime(name: str) -> Runtime:
         if row.name == name:
             return row
     names = [row.name for row in RUNTIMES]
-    near = difflib.get_close_matches(name, names, n=1)
-    meant = f" Did you mean '{near[0]}'?" if near else ""
+    meant = did_you_mean(name, names)
     raise UsageError(f"unknown runtime '{name}'.{meant} Runtimes: {', '.join(names)}")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.diversity import distances, mean_distance, nearest_distances
 from networks.fruit_classifier import looks_at
-from networks.fruit_features import features_sha256, fruit_features
-from networks.set_distance import chance_kid, paired_kid
+from networks.fruit_features import are_fruit_like, features_sha256, fruit_features
+from networks.quality.diversity import distances, mean_distance, nearest_distances
+from networks.quality.set_distance import chance_kid, paired_kid
 from verify.message_statistics import Interval
 from verify.metrics import Values, psnr_db, ssim
 from verify.picture_outputs import as_pictures, is_picture
@@ -30,9 +30,8 @@ _WORST_TWENTIETH = 5  # percentile
 _STILL_DISTINCT = 0.5  # of the distance to the nearest picture, as PyTorch has it
 _ALL_THE_SAME = 1e-6  # of the span: a mean distance of float32 rounding
 _SHOWN_OF_HASH = 12
-# Features of fruit have an RMS of 1, and the kernel is a cubic: far from fruit a difference that no
-# eye sees weighs thousands of times as much.
-_RMS_OF_FRUIT = 1.5
+# The kernel is a cubic: far from fruit a difference that no eye sees weighs thousands of times as
+# much.
 _UNLIKE_FRUIT = "PyTorch's own pictures are unlike any fruit, so that features of fruit say little"
 
 _ROWS: Mapping[str, Figure] = {
@@ -71,7 +70,7 @@ class _Side:
     Attributes:
         pictures: (N, H, W, C).
         features: of them, (N, d); None where the fruit classifier cannot look at them.
-        apart: how much any two differ; see `networks.diversity.distances`.
+        apart: how much any two differ; see `networks.quality.diversity.distances`.
     """
 
     pictures: Values
@@ -134,7 +133,7 @@ def _drift(expected: _Side, actual: _Side, limits: Limits) -> Iterator[Check]:
             yield skipped(name, _ROWS[name].explanation, reason)
         return
     figure = _ROWS["kid_drift"]
-    if np.sqrt(np.square(expected.features, dtype=np.float64).mean()) > _RMS_OF_FRUIT:
+    if not are_fruit_like(expected.features):
         figure = replace(figure, informs=_UNLIKE_FRUIT)
         limits = {name: limit for name, limit in limits.items() if limit.by_hand}
     kid = paired_kid(expected.features, actual.features)

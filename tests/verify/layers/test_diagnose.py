@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from checkpoints import load_model_chunked, save_model_chunked
 from chunkport.errors import BadInputError, UsageError
@@ -195,6 +196,7 @@ def test_a_norm_left_out_of_one_layer(
     changed: Changed, generator_tflites: dict[str, Path], generator_checkpoint: Path
 ) -> None:
     network = open_network(generator_checkpoint)
+    assert isinstance(network.deconv3, nn.ConvTranspose2d)
     phase = SubpixelConvTranspose2d(network.deconv3).phases[0]
     assert isinstance(phase.weight, torch.Tensor)
     unfolded = phase.weight.permute(0, 2, 3, 1).contiguous().numpy().reshape(-1)

@@ -26,6 +26,8 @@ from verify.report.lineage import trace
 from verify.report.op_list import OpKind, OpList
 from verify.report.page import render
 from verify.report.pictures import Picture, png
+from verify.report.plots import draw_plot
+from verify.report.training import Said, Sample, SavedModel, TrainingPage
 from verify.risks.findings import Finding, Part, RiskAudit
 from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
 from verify.weight_map import WeightMap, WeightPart
@@ -272,3 +274,21 @@ def made() -> Made:
     """Values to be shown, and reports of them."""
     shades = np.arange(128 * 128).reshape(128, 128) % 256
     return Made(png(shades.astype(np.uint8)))
+
+
+@pytest.fixture(scope="session")
+def training(made: Made) -> TrainingPage:
+    """A run in its second epoch of four, with something in every section."""
+    losses = {"discriminator": [1.4, 1.2], "generator": [0.7, 0.8]}
+    line = "chunkport train-gan --epochs 4 --resume models/latest_model.pth"
+    return TrainingPage(
+        command="train-gan", folder="fruit", state="running", epochs=4, done=1.4,
+        left="about 3 min left", written="2025-01-18 14:30:45 UTC", refresh_seconds=15,
+        facts={"images per second": "12.5", "memory": "440.1 MB"},
+        said=(Said("D_loss near 0", 1, warning=True), Said("2 lines cut off.", 0, warning=False)),
+        plots=(draw_plot("Losses", "nats", losses), draw_plot("Score", "of 1", {"all": [0.5]})),
+        samples=tuple(Sample(n, made.picture, f"training_progress/{n}.png") for n in (1, 2)),
+        metric="G_loss", best="best_model.pth",
+        models=(SavedModel("best_model.pth", "best", 1, 4, 0.7, 940_000),),
+        commands=(CommandLine("To go on", line),),
+    )  # fmt: skip

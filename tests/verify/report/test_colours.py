@@ -8,7 +8,9 @@ import pytest
 
 _READABLE = 4.5  # WCAG 2.2, 1.4.3, of small text
 _VISIBLE = 3.0  # 1.4.11, of what is no text
-STYLE = (files("verify.report") / "templates" / "report.css").read_text(encoding="utf-8")
+TEMPLATES = files("verify.report") / "templates"
+STYLE = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+OF_TRAINING = (TEMPLATES / "training.css").read_text(encoding="utf-8")
 PAPERS = ("paper", "panel")
 
 
@@ -53,11 +55,12 @@ def test_bars_rings_and_outlines_stand_out(scheme: str) -> None:
     colours = schemes()[scheme]
     pairs = [("accent", "track"), ("soft", "track"), ("fail", "paper"), ("fail", "track")]
     pairs += [("ink", "track"), ("accent", "paper")]
+    pairs += [(f"curve-{number}", "paper") for number in range(1, 7)]
     measured = {(mark, on): contrast(colours[mark], colours[on]) for mark, on in pairs}
     assert {pair: value for pair, value in measured.items() if value < _VISIBLE} == {}
 
 
 def test_every_colour_that_is_used_has_a_value_in_every_scheme() -> None:
-    used = set(re.findall(r"var\(--([a-z\d-]+)\)", STYLE)) - {"text", "code", "tile"}
+    used = set(re.findall(r"var\(--([a-z\d-]+)\)", STYLE + OF_TRAINING)) - {"text", "code", "tile"}
     for scheme, colours in schemes().items():
         assert used <= set(colours), scheme

@@ -1,6 +1,6 @@
 import pytest
 
-from verify.report.figures import figure, shape, share, some_bytes
+from verify.report.figures import duration, figure, shape, share, some_bytes
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,14 @@ def test_bytes_have_the_unit_that_suits_them(size: int, shown: str) -> None:
 )
 def test_a_small_share_is_not_shown_as_none(part: int, whole: int, shown: str) -> None:
     assert share(part, whole).replace("\N{NO-BREAK SPACE}", " ") == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5300, "88 min"), (5400, "1 h 30 min")],
+)
+def test_lengths_of_time_are_as_coarse_as_one_says_them(seconds: float, shown: str) -> None:
+    assert duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == shown
 
 
 def test_shapes_read_as_products() -> None:

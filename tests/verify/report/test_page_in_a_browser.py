@@ -3,12 +3,15 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from verify.report.page import render, write_report
+from verify.report.training import TrainingPage
+from verify.report.training_page import write_training_page
 
 if TYPE_CHECKING:
     from tests.verify.report.conftest import Made
@@ -58,6 +61,14 @@ def page(made: "Made", tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def both(page: Path, training: TrainingPage) -> tuple[Path, Path]:
+    """The report, and the page of a training run."""
+    path = page.with_name("training.html")
+    write_training_page(training, path)
+    return page, path
+
+
 def test_it_opens_without_a_network_a_server_or_an_error(page: Path, open_page: OpenPage) -> None:
     opened = open_page(page, offline=True, java_script_enabled=False)
     assert opened.page.locator("h1").inner_text() == "FAIL"
@@ -78,26 +89,45 @@ def test_the_browser_finds_nothing_to_mend(made: "Made", page: Path, open_page: 
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
-def test_nothing_is_lost_at_the_side(page: Path, open_page: OpenPage, width: int) -> None:
-    opened = open_page(page, viewport={"width": width, "height": 800})
-    assert opened.page.evaluate(_NOTHING_ASIDE) == []
-    for details in opened.page.locator("summary").all():
-        details.click()
-    assert opened.page.evaluate(_NOTHING_ASIDE) == []
-    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+def test_nothing_is_lost_at_the_side(
+    both: tuple[Path, Path], open_page: OpenPage, width: int
+) -> None:
+    for page in both:
+        opened = open_page(page, viewport={"width": width, "height": 800})
+        assert opened.page.evaluate(_NOTHING_ASIDE) == []
+        for details in opened.page.locator("summary").all():
+            details.click()
+        assert opened.page.evaluate(_NOTHING_ASIDE) == []
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_stands_out_in_either_scheme(
-    page: Path, open_page: OpenPage, scheme: str
+    both: tuple[Path, Path], open_page: OpenPage, scheme: str
 ) -> None:
-    opened = open_page(page, color_scheme=scheme)
-    found = opened.page.evaluate(_FAINT)
-    assert found["seen"] > 200
-    assert found["faint"] == []
-    paper = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    red = int(re.findall(r"\d+", paper)[0])
-    assert (red > 200) == (scheme == "light")
+    for page, texts in zip(both, (200, 60), strict=True):
+        opened = open_page(page, color_scheme=scheme)
+        found = opened.page.evaluate(_FAINT)
+        assert found["seen"] > texts
+        assert found["faint"] == []
+        paper = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        red = int(re.findall(r"\d+", paper)[0])
+        assert (red > 200) == (scheme == "light")
+
+
+def test_a_page_of_training_loads_itself_anew_until_the_run_ends(
+    training: TrainingPage, tmp_path: Path, open_page: OpenPage
+) -> None:
+    path = tmp_path / "training.html"
+    soon = replace(training, refresh_seconds=1)
+    write_training_page(soon, path)
+    opened = open_page(path)
+    assert opened.page.locator("h1").inner_text() == "35%"
+    write_training_page(replace(soon, state="done", done=4.0), path)
+    opened.page.locator("h1", has_text="Done").wait_for()
+    assert opened.page.locator("#curves svg[role=img]").first.is_visible()
+    assert opened.page.locator("meta[http-equiv=refresh]").count() == 0
+    assert opened.console == []
 
 
 def test_all_that_scrolls_can_be_reached_by_keyboard(page: Path, open_page: OpenPage) -> None:

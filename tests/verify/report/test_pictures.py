@@ -1,10 +1,11 @@
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from verify.report.pictures import Picture, drawn, png, thumbnail
+from verify.report.pictures import Picture, drawn, png, thumbnail, thumbnail_of
 
 
 def opened(picture: Picture) -> Image.Image:
@@ -28,3 +29,12 @@ def test_thumbnails_are_small_and_keep_their_proportions() -> None:
     picture = thumbnail(np.full((200, 100, 3), 0.5, np.float32), 50)
     assert (picture.width, picture.height) == (25, 50)
     assert opened(picture).format == "JPEG"
+
+
+def test_thumbnails_of_files_keep_whether_they_have_colours(tmp_path: Path) -> None:
+    for mode in ("L", "RGB", "RGBA"):
+        path = tmp_path / f"{mode}.png"
+        Image.new(mode, (100, 200)).save(path)
+        picture = thumbnail_of(path, 50)
+        assert (picture.width, picture.height) == (25, 50)
+        assert opened(picture).mode == mode[:3]

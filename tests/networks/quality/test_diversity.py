@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from networks.diversity import distances, mean_distance, nearest_distances
+from networks.quality.diversity import distances, mean_distance, nearest_distances
 
 
 def test_distances_are_rms_differences_of_pairs() -> None:

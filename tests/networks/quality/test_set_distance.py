@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from networks.set_distance import chance_kid, paired_kid
+from networks.quality.set_distance import chance_kid, paired_kid
 
 Sample = NDArray[np.float64]
 
