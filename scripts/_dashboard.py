@@ -1,6 +1,7 @@
 """What shows a training run while it goes on: a page that loads itself anew, and TensorBoard."""
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -190,6 +191,8 @@ class Dashboard:
         if state != "done":
             again = typed_again(click.get_current_context(), resume=self._checkpoint)
             purpose = "To go on from the last checkpoint" if self._checkpoint else "To start again"
+            if "WORLD_SIZE" in os.environ:  # as launchers of several processes tell them
+                purpose += ", under the launcher that it had"
             if state == "running":
                 purpose += ", should the training be interrupted"
             commands.insert(0, CommandLine(purpose, again))

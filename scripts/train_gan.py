@@ -16,8 +16,8 @@ def command(output: Output, profile: str, **flags: Any) -> None:
     training can be stopped at any time and resumed to the same result. best_model.pth,
     final_gan.pth and checkpoint_epoch_010.pth, ... are whole checkpoints too; models_index.json
     lists them, and inference/ holds the best and the final generator for use. While it trains,
-    training_history_live.png shows the losses and answers of all epochs so far, and stats.jsonl
-    gets a line of each.
+    training.html shows how it goes and loads itself anew; training_history_live.png has the curves
+    so far, and stats.jsonl a line for each epoch.
     """
     from train.gan_config import PROFILES
 

@@ -41,6 +41,8 @@ def test_a_sound_installation_is_ready(run_chunkport: Run) -> None:
         "node",
         "tensorflow",
         "ray",
+        "accelerate",
+        "tensorboard",
         "machine",
     } <= found.keys()
     assert found["torch"]["status"] == "ok"

@@ -9,6 +9,7 @@ from verify.report.figures import figure
 SIDE = 1000  # of the drawing, in its own units
 _TICKS = 4
 _FEW_EPOCHS = 40  # up to which each has its dot
+_NEAR_ZERO = 0.01  # up to which a logarithmic scale is in proportion
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,10 @@ class Curve:
 
     Attributes:
         label: what it is of.
-        now: its last value, as text.
+        now: the last value that there is, as text.
         path: an SVG path, from the left to the right and from 0 at the top to `SIDE`; it has gaps
             where values are not finite.
-        dots: a path of a point for each value, empty where there are many.
+        dots: a path of points, for each value where they are few.
     """
 
     label: str
@@ -55,48 +56,85 @@ def draw_plot(
     axis: str,
     values: Mapping[str, Sequence[float]],
     limits: tuple[float, float] | None = None,
+    *,
+    logarithmic: bool = False,
 ) -> Plot:
-    """Draw the values of each label, of one epoch after the other, within limits or as they are."""
+    """Draw the values of each label, of one epoch after the other, within limits or as they are.
+
+    Where they are `logarithmic`, each line of the drawing is ten times the one below it, but near 0
+    and below.
+    """
     finite = [value for row in values.values() for value in row if math.isfinite(value)]
-    marks = _marks(*(limits or (min(finite, default=0.0), max(finite, default=1.0))))
-    curves = tuple(
-        Curve(label, figure(row[-1]) if row else "", *_paths(row, marks[0], marks[-1]))
-        for label, row in values.items()
-    )
+    lowest, highest = limits or (min(finite, default=0.0), max(finite, default=1.0))
+    if logarithmic:
+        heights = _equal_steps(_logarithm(lowest), _logarithm(highest), whole=True)
+        marks = [_power(height) for height in heights]
+        rows = {label: [_logarithm(value) for value in row] for label, row in values.items()}
+    else:
+        heights = marks = _equal_steps(lowest, highest)
+        rows = {label: list(row) for label, row in values.items()}
+    ends = {label: _ends(row) for label, row in values.items()}
     epochs = max(map(len, values.values()), default=0)
-    spans = ", ".join(
-        f"{label} from {figure(row[0])} to {figure(row[-1])}"
-        for label, row in values.items()
-        if row
-    )
+    spans = ", ".join(f"{label} from {first} to {last}" for label, (first, last) in ends.items())
     return Plot(
         title=title,
         axis=axis,
-        curves=curves,
+        curves=tuple(
+            Curve(label, ends[label][1], *_paths(row, heights[0], heights[-1]))
+            for label, row in rows.items()
+        ),
         marks=tuple(figure(mark) for mark in reversed(marks)),
         epochs=epochs,
         description=f"{title}, {axis}, epochs 1 to {epochs}: {spans}",
     )
 
 
-def _marks(lowest: float, highest: float) -> list[float]:
+def _ends(row: Sequence[float]) -> tuple[str, str]:
+    """The first value that there is and the last one."""
+    there = [value for value in row if not math.isnan(value)] or [None]
+    return figure(there[0]), figure(there[-1])
+
+
+def _equal_steps(lowest: float, highest: float, *, whole: bool = False) -> list[float]:
     """Round values of equal distance that reach from below the lowest to above the highest."""
     from matplotlib.ticker import MaxNLocator
 
-    found = MaxNLocator(_TICKS, min_n_ticks=2).tick_values(lowest, highest)
+    if math.isclose(lowest, highest):  # else there is nothing between them to divide
+        margin = abs(highest) / 10 or 1.0
+        lowest, highest = lowest - margin, highest + margin
+    found = MaxNLocator(_TICKS, min_n_ticks=2, integer=whole).tick_values(lowest, highest)
     return [float(mark) for mark in found]
 
 
+def _logarithm(value: float) -> float:
+    """The power of ten, above `_NEAR_ZERO` and counted from there; below it in proportion."""
+    if not math.isfinite(value):
+        return value
+    size = abs(value) / _NEAR_ZERO
+    return math.copysign(size if size <= 1 else 1 + math.log10(size), value)
+
+
+def _power(height: float) -> float:
+    """The way back."""
+    size = abs(height)
+    value = _NEAR_ZERO * (size if size <= 1 else 10 ** (size - 1))
+    return math.copysign(value, height) if value else 0.0
+
+
 def _paths(row: Sequence[float], bottom: float, top: float) -> tuple[str, str]:
-    path, dots, pen_is_down = "", "", False
+    """The line, and its dots where epochs are few; a value between gaps has one anyway."""
+    path, dots = "", ""
     for index, value in enumerate(row):
         if not math.isfinite(value):
-            pen_is_down = False
             continue
+        after_one, before_one = (
+            0 <= beside < len(row) and math.isfinite(row[beside])
+            for beside in (index - 1, index + 1)
+        )
         across = SIDE / 2 if len(row) == 1 else SIDE * index / (len(row) - 1)
         down = SIDE * (top - min(max(value, bottom), top)) / (top - bottom)
         place = f"{across:.1f} {down:.1f}"
-        path += f"{'L' if pen_is_down else 'M'}{place}"
-        dots += f"M{place}h0"
-        pen_is_down = True
-    return path, dots if len(row) <= _FEW_EPOCHS else ""
+        path += f"{'L' if after_one else 'M'}{place}"
+        if len(row) <= _FEW_EPOCHS or not (after_one or before_one):
+            dots += f"M{place}h0"
+    return path, dots

@@ -3,13 +3,18 @@
 It needs no network and no scripts. The same values give the same bytes.
 """
 
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chunkport import __version__
 from chunkport.files import replacing
 from verify.report.plots import SIDE
 from verify.report.templating import page_environment
 from verify.report.training import TrainingPage
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 def write_training_page(page: TrainingPage, target: Path) -> None:
@@ -24,5 +29,10 @@ def write_training_page(page: TrainingPage, target: Path) -> None:
 
 def render_training(page: TrainingPage) -> str:
     """The page. It is also well-formed XML, so that tests can read it strictly."""
-    template = page_environment().get_template("training.html.j2")
-    return template.render(page=page, side=SIDE, version=__version__)
+    return _template().render(page=page, side=SIDE, version=__version__)
+
+
+@cache
+def _template() -> "Template":
+    """Read once, for the page is written often."""
+    return page_environment().get_template("training.html.j2")

@@ -44,7 +44,7 @@ def test_what_is_no_number_leaves_a_gap() -> None:
 @pytest.mark.parametrize("row", [[2.0], [2.0, 2.0], [math.nan], [], [1e-30, 0.0], [1e30, -1e30]])
 def test_runs_of_any_length_and_value_are_drawn(row: list[float]) -> None:
     plot = draw_plot("L", "nats", {"D": row})
-    assert len(plot.marks) >= 2
+    assert len(set(plot.marks)) == len(plot.marks) >= 2
     finite = sum(map(math.isfinite, row))
     assert len(points(plot.curves[0].path)) == finite
     assert all(0 <= x <= SIDE and 0 <= y <= SIDE for x, y in points(plot.curves[0].path))
@@ -60,3 +60,21 @@ def test_it_is_described_in_words() -> None:
     expected = "Losses, nats, epochs 1 to 2: D from 1.31 to 1.2, G from 0.63 to 0.9"
     assert plot.description == expected
     assert [(curve.label, curve.now) for curve in plot.curves] == [("D", "1.2"), ("G", "0.9")]
+
+
+def test_a_logarithmic_scale_gives_every_power_of_ten_as_much_room() -> None:
+    row = [-0.005, 0.0, 0.01, 0.1, 10.0, 1000.0]
+    plot = draw_plot("Distance", "KID", {"KID": row}, logarithmic=True)
+    heights = [down for _, down in points(plot.curves[0].path)]
+    steps = [one - other for one, other in itertools.pairwise(heights)]
+    unit = steps[2]
+    assert steps == [pytest.approx(unit * of, abs=0.2) for of in (0.5, 1, 1, 2, 2)]
+    assert plot.marks == ("1000", "10", "0.1", "0", "-0.1")
+
+
+def test_what_is_measured_only_now_and_then_has_its_dots() -> None:
+    row = [math.nan if epoch % 10 else epoch / 100 for epoch in range(1, 101)] + [math.nan]
+    plot = draw_plot("Distance", "KID", {"KID": row})
+    assert len(points(plot.curves[0].dots)) == 10
+    assert plot.curves[0].now == "1"
+    assert plot.description.endswith("KID from 0.1 to 1")
