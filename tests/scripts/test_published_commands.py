@@ -4,13 +4,9 @@ They are run one after the other in one folder, as a reader of those instruction
 """
 
 import json
-import os
 import runpy
 import shlex
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -118,31 +114,6 @@ def test_a_checkpoint_goes_on_in_a_loop_of_ones_own(run_printed: Run, folder: Pa
     assert checkpoint["epoch"] == 2
     state = optimizer_G.state_dict()["state"]
     assert {int(entry["step"]) for entry in state.values()} == {5}  # two in each epoch, and this
-
-
-def test_after_ctrl_c_the_models_can_be_used(run_printed: Run, folder: Path) -> None:
-    words = shlex.split(TRAIN.replace("--epochs 2", "--epochs 500"))[1:]
-    started = subprocess.Popen(
-        [sys.executable, *words, "-o", "stopped"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    models = folder / "stopped" / "models"
-    deadline = time.monotonic() + 120
-    while not (models / "best_metadata.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    started.send_signal(signal.SIGINT)
-    _, said = started.communicate(timeout=60)
-    assert started.returncode == 130, said
-    for line in (
-        f"python scripts/check_models.py {models}",
-        f"python scripts/generate_images.py --model {models}/best_model.pth --num 2 -o of_stopped",
-    ):
-        done = run_printed(line)
-        assert done.returncode == 0, f"{line}: {done.stderr}"
 
 
 def test_one_fruit_alone_is_trained(run_printed: Run, folder: Path) -> None:
