@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PAGE_NAME, EVENTS_NAME = "training.html", "tensorboard"
 _REFRESH_SECONDS = 15
-_MOST_EARLIER = 24  # pictures, so that the page stays small
+_MOST_EARLIER = 16  # pictures, so that the page stays small
 _LARGE, _SMALL = 768, 192  # pixels of the newest picture and of the earlier ones
 _WARNING, _ROUTINE = "Warning: ", "[CHUNKED] "
 
