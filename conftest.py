@@ -1,11 +1,15 @@
-"""Ctrl+C, and pages in a browser, for tests of what a user sees there.
+"""Ctrl+C, processes told of each other, and pages in a browser, for tests of what a user sees.
 
 It stands beside tests/ so that every folder of it has these fixtures.
 """
 
 import functools
 import http.server
+import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,6 +31,31 @@ def pytest_configure() -> None:
     """Let children notice a Ctrl+C, which a shell has its background jobs ignore."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def start_together(tmp_path: Path) -> "Callable[..., list[subprocess.Popen[str]]]":
+    """`(*arguments)` to two processes of Python, told of each other as a launcher does it."""
+
+    def start(*arguments: str | Path) -> "list[subprocess.Popen[str]]":
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = str(found.getsockname()[1])
+        told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        told |= {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+        return [
+            subprocess.Popen(  # noqa: S603 - runs our own commands
+                [sys.executable, *map(str, arguments)],
+                cwd=tmp_path,
+                env={**os.environ, **told, "RANK": rank, "LOCAL_RANK": rank},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in ("0", "1")
+        ]
+
+    return start
 
 
 @dataclass(frozen=True)

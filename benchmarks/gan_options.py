@@ -16,12 +16,12 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from networks.quality.spectrum import checkerboard_share
 from numpy.typing import NDArray
 
 from networks.fruit_features import fruit_features
 from networks.gan import Generator
 from networks.quality.set_distance import chance_kid, paired_kid
+from networks.quality.spectrum import checkerboard_share
 from scripts._cli import run
 from scripts._options import FOLDER, chunkport_command
 from scripts._output import Column, Output, number
@@ -115,7 +115,7 @@ def _drawn(per_class: int, seed: int) -> torch.Tensor:
 
 def _costs(configs: Mapping[str, GanConfig], images: torch.Tensor) -> dict[str, float]:
     """Processor time of each one's step, as a share of the first one's."""
-    runs = {name: gan_run(config) for name, config in configs.items()}
+    runs = {name: gan_run(config, images) for name, config in configs.items()}
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(-1, _TURNS):  # the first one warms up
         for name, one in runs.items():
@@ -135,7 +135,7 @@ def _outcome(
     grid: Path | None,
 ) -> dict[str, Any]:
     """Train so many steps, and judge what the shipped generator draws."""
-    one = gan_run(config)
+    one = gan_run(config, images)
     last = _trained(one, images, steps)[-_LAST:]
     generator = one.ship().eval()
     source = torch.Generator().manual_seed(config.seed)

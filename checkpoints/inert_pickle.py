@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from checkpoints.numpy_numbers import NumberType
 from chunkport.errors import BadInputError
 
 _NUMBERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
@@ -235,6 +236,9 @@ def _copied_bytes(argument: Any) -> int:
 
 def _build(machine: _Machine) -> None:
     state = machine.stack.pop()
+    if isinstance(machine.stack[-1], NumberType):
+        machine.stack[-1].check_state(state)
+        return
     ordered = _expect(machine.stack[-1], OrderedDict)
     if isinstance(state, dict) and isinstance(state.get("_metadata"), dict):
         vars(ordered)["_metadata"] = state["_metadata"]  # versions that state_dict() puts there

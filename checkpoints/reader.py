@@ -16,6 +16,7 @@ from checkpoints.forms import OpenCheckpoint
 from checkpoints.inert_pickle import unreadable, unsafe
 from checkpoints.manifest import Manifest, Piece
 from checkpoints.memory import TORCH_DTYPES, bytes_of
+from checkpoints.numpy_numbers import numbers_for_torch
 from checkpoints.restoring import restore, revive
 from checkpoints.safetensors_file import SUFFIX, read_safetensors
 from checkpoints.safetensors_loading import load_safetensors, load_values
@@ -128,7 +129,8 @@ def _load_whole(file: Path, device: torch.device) -> dict[str, Any]:
     if member is not None:
         raise damaged(file, member)
     try:
-        loaded = torch.load(file, map_location=device, weights_only=True)
+        with numbers_for_torch():
+            loaded = torch.load(file, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(file, str(error)) from error
     except (

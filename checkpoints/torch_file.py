@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from checkpoints import numpy_numbers
 from checkpoints.archive import Record, read_record, records
 from checkpoints.disk_tensor import DiskTensor, Extent, is_row_major, reach
 from checkpoints.inert_pickle import Name, Vocabulary, bounded_key, read_pickle, unreadable
@@ -199,6 +200,7 @@ _VOCABULARY: Vocabulary = {
     "_codecs.encode": lambda text, _encoding: text.encode("latin-1"),  # how protocol 2 has bytes
     **dict.fromkeys(("builtins.set", "__builtin__.set"), _set),
     **dict.fromkeys(("builtins.complex", "__builtin__.complex"), complex),
+    **numpy_numbers.VOCABULARY,
     UNTYPED_STORAGE: None,
     **dict.fromkeys(_DTYPES),
     **{f"torch.{dtype}": None for dtype in ITEM_SIZES},

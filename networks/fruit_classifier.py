@@ -19,6 +19,8 @@ from networks.gan import IMAGE_SIZE
 NUM_CLASSES = 5
 WIDTH = 16
 FEATURES = 64
+FIT_ACCURACY = 0.95
+"""On held-out pictures; below it, features say too little about fruit to judge generators by."""
 STATE_DICT = "classifier_state_dict"
 _SLOPE = 0.1
 
@@ -56,10 +58,14 @@ class FruitCNN(nn.Module):
         standardized: torch.Tensor = self.standardize(self.embed(seen))
         return standardized
 
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """What follows `features`: (B, 64) -> (B, num_classes)."""
+        found: torch.Tensor = self.classify(functional.leaky_relu(features, _SLOPE))
+        return found
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 1, 128, 128) -> (B, num_classes)."""
-        logits: torch.Tensor = self.classify(functional.leaky_relu(self.features(images), _SLOPE))
-        return logits
+        return self.logits(self.features(images))
 
 
 def classifier_values(network: FruitCNN, classes: tuple[str, ...]) -> dict[str, Any]:

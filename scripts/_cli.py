@@ -21,6 +21,7 @@ COMMANDS = {
     "generate-images": "scripts.generate_images",
     "train-classifier": "scripts.train_classifier",
     "train-watermark": "scripts.train_watermark",
+    "score-images": "scripts.score_images",
     "check-models": "scripts.check_models",
     "convert-existing-models": "scripts.convert_existing_models",
     "clean": "scripts.clean",

@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the flags about where pictures are and how they are read."""
+    data_dir = click.option(
+        "--data-dir",
+        type=FOLDER,
+        help="Pictures of any size and colour, as KIND/*.jpg or as Fruits-360 has them; "
+        "without it, fruit is drawn into OUTPUT_DIR/preprocessed_images.",
+    )
+    return data_dir(reading_options(function))
+
+
+def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the flags about how pictures are read alone."""
     options = (
-        click.option(
-            "--data-dir",
-            type=FOLDER,
-            help="Pictures of any size and colour, as KIND/*.jpg or as Fruits-360 has them; "
-            "without it, fruit is drawn into OUTPUT_DIR/preprocessed_images.",
-        ),
         click.option(
             "--group-by-fruit/--no-group-by-fruit",
             default=None,

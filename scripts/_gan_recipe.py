@@ -20,6 +20,9 @@ RECIPE = (
     _training("--epochs", type=int, help="Passes over the pictures, in all."),
     _training("--batch-size", type=int, help="Pictures per step."),
     _training("--sample-every", type=int, help="Epochs between sample pictures."),
+    _training(
+        "--evaluate-every", type=int, help="Epochs between comparisons with the real pictures."
+    ),
     _training("--seed", type=int, help="Of the weights, the order and the drawn pictures."),
     _training(
         "--mixed-precision",

@@ -10,6 +10,7 @@ import click
 
 from scripts._fruit_classes import draw_and_classify
 from scripts._fruit_pictures import picture_options, read_to_train_on
+from scripts._gan_epochs import epoch_lines, measured, show_signs
 from scripts._gan_recipe import RECIPE, recipe_by_flags
 from scripts._options import FOLDER
 from scripts._output import Column, Output, number
@@ -32,10 +33,12 @@ _SHOWN = Shown(
         Column("g_loss", "G loss", number, right=True),
         Column("d_real", "D(real)", number, right=True),
         Column("d_fake", "D(fake)", number, right=True),
+        Column("kid", "KID", measured, right=True),
     ),
     note=lambda step: f"D {step['D_loss']:.2f} G {step['G_loss']:.2f}",
     inference="Generators for use",
     samples="Pictures after each epoch",
+    epoch_lines=epoch_lines,
 )
 
 
@@ -68,8 +71,9 @@ def gan_options(
         ),
     )
     saving = training_options(
-        ("d-fake", "d-loss", "g-loss"),
-        "What makes a checkpoint the best: D(fake) near 0.5, or a loss. None looks at pictures.",
+        ("kid", "d-fake", "d-loss", "g-loss"),
+        "What makes a checkpoint the best: how near its pictures are to the real ones (KID), or "
+        "D(fake) near 0.5, or a loss, none of which looks at pictures.",
     )
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,5 +147,6 @@ def train_by_flags(
             return
         result = show_training(output, train, config, flags["metric"], _SHOWN)
     chosen = result.best or result.checkpoint
+    show_signs(output, result.signs)
     draw_and_classify(output, chosen, config.seed)
     output.next_step(f"chunkport generate-images --model {shlex.quote(str(chosen))} --num 50")

@@ -130,6 +130,9 @@ def look_at_options() -> Iterator[Finding]:
     )
     yield _look_for_package(("ray",), "ray", "to share work between processes, as --workers")
     yield _look_for_package(
+        ("accelerate",), "distributed", "to train in several processes, on several GPUs or machines"
+    )
+    yield _look_for_package(
         ("tensorboardX",), "tensorboard", "to write TensorBoard events, as --tensorboard"
     )
     yield _look_for(

@@ -35,6 +35,7 @@ class Output:
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
+    hushed: bool = False
     _document: dict[str, Any] = field(default_factory=dict)
 
     def table(
@@ -70,8 +71,8 @@ class Output:
             click.echo(sentence)
 
     def hush(self) -> None:
-        """Leave results and notes to another process, which says the same."""
-        self.as_json, self.quiet = False, True
+        """Leave all but errors to another process, which says the same."""
+        self.as_json, self.quiet, self.hushed = False, True, True
 
     def note(self, sentence: str) -> None:
         """Tell the person what is going on, on stderr; silent under --quiet."""
@@ -81,7 +82,8 @@ class Output:
     def warn(self, sentence: str) -> None:
         """Tell the person what to beware of, on stderr, and keep it in the JSON."""
         self._document.setdefault("warnings", []).append(sentence)
-        click.echo(f"Warning: {sentence}", err=True)
+        if not self.hushed:
+            click.echo(f"Warning: {sentence}", err=True)
 
     def next_step(self, command_line: str) -> None:
         """End a result with the command that one would run next."""

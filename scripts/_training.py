@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from chunkport.errors import UsageError
 from scripts._dashboard import Dashboard
+from scripts._interrupted import how_to_go_on
 from scripts._options import CHECKPOINT
 from scripts._output import Column, Output
 
@@ -172,12 +174,14 @@ class Shown:
         note: what the progress bar says of a step, from what it measured.
         inference: what the inference folders hold.
         samples: what the sample pictures are.
+        epoch_lines: what is said after an epoch, if anything.
     """
 
     columns: tuple[Column, ...]
     note: Callable[[Mapping[str, float]], str]
     inference: str
     samples: str
+    epoch_lines: "Callable[[EpochReport], str] | None" = None
 
 
 def show_training(
@@ -189,9 +193,12 @@ def show_training(
 ) -> "TrainingResult":
     """Train, say how it goes and what it leaves, and show it in a page meanwhile.
 
+    Where it was interrupted, how to go on is said.
+
     `train` takes `on_epoch`, `on_batch` and `announce` as `train.loop.train` does.
     """
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, Any]] = []
+    began = datetime.now(UTC).replace(microsecond=0)
     announced: set[str] = set()
 
     def announce(message: str) -> None:
@@ -214,8 +221,14 @@ def show_training(
             figures = {key.lower(): value for key, value in report.figures.items()}
             rows.append({"epoch": report.epoch, **figures})
             dashboard.on_epoch(report)
+            if shown.epoch_lines is not None:
+                output.note(shown.epoch_lines(report))
 
-        result = train(on_epoch=on_epoch, on_batch=on_batch, announce=announce)
+        try:
+            result = train(on_epoch=on_epoch, on_batch=on_batch, announce=announce)
+        except KeyboardInterrupt:
+            output.note(how_to_go_on(began, config.epochs))
+            raise
     output.table("epochs", "Training", shown.columns, rows)
     output.fact("checkpoint", str(result.checkpoint), f"Checkpoint: {result.checkpoint}")
     best = None if result.best is None else str(result.best)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _HELD_OUT_SHARE = 0.2
 _DRAWN_PER_CLASS = 500
 _MAX_CHUNK_MB = 90
-_FIT_ACCURACY = 0.95  # below it, features say too little about fruit to judge generators by
 _SHOWN = Shown(
     columns=(
         Column("epoch", "epoch", right=True),
@@ -150,6 +149,8 @@ def _confusion_of(checkpoint: Path, held_out: "ImageSet", folder: Path) -> "Conf
 
 
 def _show_confusion(output: Output, confusion: "Confusion", checkpoint: Path) -> None:
+    from networks.fruit_classifier import FIT_ACCURACY
+
     columns = (
         Column("true_class", "is"),
         *(Column(name, f"taken for {name}", right=True) for name in confusion.classes),
@@ -159,9 +160,9 @@ def _show_confusion(output: Output, confusion: "Confusion", checkpoint: Path) ->
     output.table("confusion", title, columns, confusion.rows())
     accuracy = confusion.accuracy
     output.fact("accuracy", accuracy, f"Accuracy: {accuracy:.2%} of held-out pictures")
-    if accuracy < _FIT_ACCURACY:
+    if accuracy < FIT_ACCURACY:
         output.warn(
-            f"{accuracy:.2%} is below {_FIT_ACCURACY:.0%}: its features say too little to judge "
+            f"{accuracy:.2%} is below {FIT_ACCURACY:.0%}: its features say too little to judge "
             "generators by; give more pictures or epochs"
         )
 

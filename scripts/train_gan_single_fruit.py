@@ -30,6 +30,8 @@ def command(
     from train.gan_config import PROFILES
 
     folder = Path(fruit.lower().replace(" ", "_")) if output_dir is None else output_dir
+    # For what tells of the run by its command: the page, and how an interrupted one goes on.
+    click.get_current_context().params["output_dir"] = folder
     train_by_flags(output, PROFILES[profile], output_dir=folder, only=fruit, **flags)
 
 

@@ -10,6 +10,7 @@ _COLUMNS = 2
 _PANEL_INCHES = (5.6, 3.4)
 _PADDING_INCHES = 0.14
 _DOTS_PER_INCH = 110
+_LINEAR_BELOW = 0.01
 _FEW_EPOCHS = 40  # up to which each has its dot
 _INK, _FAINT = "#333333", "#dddddd"
 # Told apart by the colour-blind too (Okabe and Ito 2008).
@@ -25,12 +26,15 @@ class Panel:
         axis: what its values are, with their unit.
         curves: the label of each, by its key in the history.
         limits: of the values, where they have any.
+        logarithmic: whether they span orders of magnitude; near 0, and below, they are drawn as
+            they are.
     """
 
     title: str
     axis: str
     curves: Mapping[str, str]
     limits: tuple[float, float] | None = None
+    logarithmic: bool = False
 
 
 def write_curves(
@@ -63,6 +67,8 @@ def write_curves(
         axes.set_xlabel("epoch", color=_INK)
         axes.set_ylabel(panel.axis, color=_INK)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if panel.logarithmic:
+            axes.set_yscale("symlog", linthresh=_LINEAR_BELOW)
         if panel.limits is not None:
             axes.set_ylim(*panel.limits)
         axes.grid(color=_FAINT, linewidth=0.7)

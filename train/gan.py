@@ -12,8 +12,10 @@ from train.curves import Panel
 from train.gan_checkpoint import restore_state, state_values
 from train.gan_config import MAY_CHANGE, GanConfig, refuse_uneven_parts
 from train.gan_criteria import CRITERIA, d_fake_distance
+from train.gan_evaluation import EVALUATION_KEYS, epoch_figures, gan_evaluation
 from train.gan_losses import LOSSES
 from train.gan_release import generator_for_use
+from train.gan_signs import gan_signs
 from train.gan_state import learning_rates, new_state, shipped_generator
 from train.gan_step import STEP_KEYS, train_step
 from train.images import to_unit_range
@@ -33,13 +35,34 @@ _ANSWERS = Panel(
     {"D_real": "D(real)", "D_fake": "D(fake)"},
     limits=(0, 1),
 )
+_PICTURES = (
+    Panel(
+        "Distance from the real pictures",
+        "KID in features of fruit",
+        {"kid": "KID"},
+        logarithmic=True,
+    ),
+    Panel(
+        "How much the pictures differ",
+        "share of what real ones do",
+        {"diversity": "in pixels", "variety": "in features", "distinctness": "from the nearest"},
+    ),
+)
 
 
-def gan_run(config: GanConfig, processes: Processes = ALONE) -> Run[Generator]:
-    """A new run, its networks at their starting weights; samples are pictures of fixed latents.
+def gan_run(
+    config: GanConfig,
+    images: torch.Tensor,
+    processes: Processes = ALONE,
+    announce: Callable[[str], None] = say_nothing,
+) -> Run[Generator]:
+    """A new run, its networks at their starting weights, judged by the images that it trains on.
+
+    Samples are pictures of fixed latents. `announce` hears where judging will say little.
 
     Raises:
         UsageError: the device cannot compute as the config wants it.
+        BadInputError: the fruit classifier's file is missing or damaged.
     """
     if config.mixed_precision == "fp16" and not processes.device.startswith("cuda"):
         raise UsageError(
@@ -47,7 +70,8 @@ def gan_run(config: GanConfig, processes: Processes = ALONE) -> Run[Generator]:
             "bf16 or no"
         )
     state = new_state(config, processes)
-    progress = Progress.before_the_first_step(STEP_KEYS)
+    progress = Progress.before_the_first_step((*STEP_KEYS, *EVALUATION_KEYS))
+    evaluation = gan_evaluation(config, images, processes.device, announce)
     source = torch.Generator().manual_seed(derived_seed(config.seed, "samples"))
     latents = torch.randn(_SAMPLES, config.noise_dim, generator=source).to(processes.device)
     return Run(
@@ -64,8 +88,11 @@ def gan_run(config: GanConfig, processes: Processes = ALONE) -> Run[Generator]:
         restore=partial(restore_state, state),
         criteria=CRITERIA,
         derive=partial(d_fake_distance, epochs=config.epochs),
+        evaluate=lambda shipped: epoch_figures(evaluation, config, progress.epoch, shipped),
+        evaluation_keys=EVALUATION_KEYS,
+        signs=partial(gan_signs, evaluation.bars),
         write_sample=lambda generator, path: write_grid(generator, latents, path),
-        panels=(Panel("Losses", LOSSES[config.loss], _LOSSES), _ANSWERS),
+        panels=(Panel("Losses", LOSSES[config.loss], _LOSSES), _ANSWERS, *_PICTURES),
         rates=partial(learning_rates, state),
         details={"noise_dim": config.noise_dim},
         inference_model=generator_for_use,
@@ -99,7 +126,7 @@ def train_gan(
         [images], "data_dir: the processes have different pictures; give every machine the same"
     )
     return train(
-        gan_run(config, processes),
+        gan_run(config, images, processes, announce),
         images,
         output_folder,
         resume=resume,

@@ -11,10 +11,13 @@ from train.augmentation import AUGMENTATIONS
 from train.config_values import refuse_other_values
 from train.gan_losses import LOSSES
 
-MAY_CHANGE = frozenset({"epochs", "sample_every", "learning_rate", "discriminator_rate"})
+MAY_CHANGE = frozenset(
+    {"epochs", "sample_every", "evaluate_every", "learning_rate", "discriminator_rate"}
+)
 """What a run may be told anew when it is resumed."""
 MIXED_PRECISIONS = ("no", "bf16", "fp16")
 _LATER = {
+    "evaluate_every": 1,
     "mixed_precision": "no",
     "accumulate": 1,
     "loss": "bce",
@@ -49,9 +52,10 @@ _STRENGTH: _Rule = (
 )
 _SHARE: _Rule = (lambda value: 0 <= value < 1, "give 0 up to below 1")
 _ALLOWED: dict[str, _Rule] = {
-    **dict.fromkeys(("epochs", "noise_dim", "width", "sample_every"), _COUNT),
-    **dict.fromkeys(("r1_every", "input_noise_steps", "accumulate"), _COUNT),
+    **dict.fromkeys(("epochs", "noise_dim", "width"), _COUNT),
+    **dict.fromkeys(("sample_every", "evaluate_every", "accumulate"), _COUNT),
     "batch_size": _BATCH,
+    **dict.fromkeys(("r1_every", "input_noise_steps"), _COUNT),
     **dict.fromkeys(("learning_rate", "discriminator_rate", "initial_std"), _RATE),
     **dict.fromkeys(("r1_gamma", "input_noise", "clip_gradients"), _STRENGTH),
     **dict.fromkeys(("average_decay", "dropout"), _SHARE),
@@ -103,6 +107,7 @@ class GanConfig:
             small numbers need losses to be scaled, on GPUs alone. "no" does all in float32.
         accumulate: how many parts a batch is computed in, one after the other, for less memory.
             Each step follows the mean of their gradients, and batch normalisation sees a part.
+        evaluate_every: epochs between comparisons with the real pictures; there is one at the end.
         loss: "bce" as published, or "hinge".
         upsampling: how the generator doubles sizes; see `networks.gan.UPSAMPLINGS`.
         diffaugment: what is done to all that the discriminator sees; see `train.augmentation`.
@@ -128,6 +133,7 @@ class GanConfig:
     average_decay: float = 0.999
     sample_every: int = 5
     mixed_precision: str = "no"
+    evaluate_every: int = 1
     accumulate: int = 1
     loss: str = "bce"
     upsampling: str = "transposed"

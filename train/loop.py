@@ -17,6 +17,7 @@ from train.resuming import resume as resume_run
 from train.run import Examples, Run, Shipped
 from train.saving import RunCheckpoints, Saving
 from train.seeds import derived_seed
+from train.signs import Sign, changes
 
 
 class DivergedError(ChunkportError):
@@ -51,6 +52,7 @@ class EpochReport:
         stats: the epoch's line of `stats.jsonl`; see `train.stats`.
         history: of all epochs, one number each under each of the task's keys.
         panels: how the history is drawn.
+        signs: of success and failure, those that stand after the epoch.
     """
 
     epoch: int
@@ -61,6 +63,7 @@ class EpochReport:
     stats: Mapping[str, Any]
     history: Mapping[str, Sequence[float]]
     panels: tuple[Panel, ...]
+    signs: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class TrainingResult:
         curves: the history as a picture; None where it could not be drawn, or the task has none.
         epochs: behind it.
         history: one number per epoch under each of the task's keys.
+        signs: those of success and failure that stand at the end.
     """
 
     checkpoint: Path
@@ -86,6 +90,7 @@ class TrainingResult:
     curves: Path | None
     epochs: int
     history: dict[str, tuple[float, ...]]
+    signs: tuple[Sign, ...] = ()
 
 
 def say_nothing(_message: str) -> None:
@@ -202,8 +207,8 @@ def train(
     final checkpoint hold for use is put into folders of `models/inference/`.
     `output_folder/training_progress/` gets the samples. After every epoch `stats.jsonl` gets a line
     and `training_history_live.png` is drawn anew, at the end `training_history.png`.
-    `announce` hears what is said about saving and drawing. Of several processes the first
-    alone writes and tells of it.
+    `announce` hears what is said about saving and drawing, and of signs as they come and go. Of
+    several processes the first alone writes and tells of it.
 
     Raises:
         DivergedError: a loss or weight became infinite or not a number; the last checkpoint is
@@ -227,6 +232,7 @@ def train(
     images = images.to(run.device)
     progress_folder = output_folder / "training_progress"
     record = RunRecord(output_folder, run, saving.stats_every_steps, announce)
+    signs = run.standing_signs()
     with RunCheckpoints(output_folder / "models", saving, run, announce) as saved:
         record.begin()
         while progress.epoch < config.epochs:
@@ -235,6 +241,7 @@ def train(
             if not processes.first:
                 continue
             stats = record.end_epoch()
+            before, signs = signs, run.standing_signs()
             if on_epoch is not None:
                 on_epoch(
                     EpochReport(
@@ -246,8 +253,11 @@ def train(
                         stats=stats,
                         history=progress.history,
                         panels=run.panels,
+                        signs=signs,
                     )
                 )
+            for line in changes(before, signs, progress.epoch):
+                announce(line)
     curves = record.end()
     folders: tuple[Path, ...] = ()
     if run.inference_model is not None and processes.first:
@@ -264,4 +274,5 @@ def train(
         curves=curves,
         epochs=progress.epoch,
         history={key: tuple(values) for key, values in progress.history.items()},
+        signs=signs,
     )

@@ -1,7 +1,7 @@
 """How far a training run has come: its history, and the steps of the epoch that is under way."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,16 +70,22 @@ class Progress:
             "epoch_images": self.epoch_images,
         }
 
-    def restore(self, values: Mapping[str, Any]) -> None:
-        """Go on from what a checkpoint holds, under the same keys.
+    def restore(self, values: Mapping[str, Any], optional: Collection[str] = ()) -> tuple[str, ...]:
+        """Go on from what a checkpoint holds, under the same keys; those that it lacks.
+
+        It may lack `optional` ones: nothing was measured there in the epochs before.
 
         Raises:
-            KeyError: a value or key is missing.
+            KeyError: a value or another key is missing.
         """
-        self.history = {key: [float(v) for v in values["history"][key]] for key in self.history}
+        before: Mapping[str, list[float]] = values["history"]
+        missing = tuple(key for key in self.history if key in optional and key not in before)
+        unknown = dict.fromkeys(missing, [math.nan] * max(map(len, before.values()), default=0))
+        self.history = {key: [float(v) for v in {**before, **unknown}[key]] for key in self.history}
         self.step = int(values["global_step"])
         columns: Mapping[str, list[float]] = values["epoch_steps"]
         rows = zip(*columns.values(), strict=True)
         self.epoch_steps = [dict(zip(columns, row, strict=True)) for row in rows]
         self.random_state = values["random_state"]
         self.epoch_images = values.get("epoch_images")
+        return missing

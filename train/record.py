@@ -67,7 +67,8 @@ class RunRecord:
     def end_epoch(self) -> Mapping[str, Any]:
         """After an epoch, evaluated and saved: write its line, draw the curves; return the line."""
         progress = self._run.progress
-        line = self._write(EPOCH, progress.epoch, self._epoch, progress.last)
+        figures = {**progress.last, **self._run.signs_by_name()}
+        line = self._write(EPOCH, progress.epoch, self._epoch, figures)
         self._draw(LIVE_CURVES)
         self._epoch, self._some_steps, self._steps = _Stopwatch(), _Stopwatch(), 0
         return line
@@ -77,7 +78,7 @@ class RunRecord:
         return self._draw(FINAL_CURVES)
 
     def _write(
-        self, kind: str, epoch: int, watch: "_Stopwatch", figures: Mapping[str, float]
+        self, kind: str, epoch: int, watch: "_Stopwatch", figures: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         line = {
             "kind": kind,

@@ -16,7 +16,8 @@ def resume(run: Run[Shipped], path: Path, images: int, announce: Callable[[str],
     """Put a new run to where the checkpoint's was, ready to go on under the run's config.
 
     `images` is how many it goes on with: between epochs others may be added, within an epoch not.
-    `announce` hears of random states that are of other devices than those here.
+    `announce` hears of random states that are of other devices than those here, and of what was
+    not measured yet in the epochs before.
 
     Raises:
         BadInputError: the file is damaged or is not a training checkpoint of this task.
@@ -34,7 +35,7 @@ def resume(run: Run[Shipped], path: Path, images: int, announce: Callable[[str],
     refuse_changed_config(str(path), before, run.config.as_dict(), run.may_change)
     try:
         run.restore(values)
-        run.progress.restore(values)
+        unmeasured = run.progress.restore(values, run.evaluation_keys)
         if run.progress.epoch_steps:
             with torch.random.fork_rng():  # refused now, if at all, and not in the next epoch
                 restore_torch_state(values["random_state"], announce)
@@ -47,6 +48,8 @@ def resume(run: Run[Shipped], path: Path, images: int, announce: Callable[[str],
         raise UsageError(
             f"{path}: has {run.progress.epoch} epochs behind it already; ask for more than that"
         )
+    if unmeasured:
+        announce(f"{path}: does not tell {', '.join(unmeasured)} of the epochs before it.")
     begun_with = run.progress.epoch_images
     if run.progress.epoch_steps and begun_with not in (None, images):
         raise UsageError(

@@ -13,6 +13,7 @@ from checkpoints.retention import Mode
 from train.curves import Panel
 from train.processes import ALONE, Processes
 from train.progress import Progress
+from train.signs import History, Sign
 
 Shipped = TypeVar("Shipped")
 """What a task ships: its network or networks for use, such as running averages."""
@@ -104,8 +105,9 @@ class Run(Generic[Shipped]):
         derive: more metrics for the criteria, from the means of an epoch, or of its steps so far,
             and its number; it leaves out what does not count then.
         evaluate: measures what is shipped after each epoch. What it returns goes into the history
-            and the metrics; of checkpoints within epochs there is none.
-        evaluation_keys: the keys of what `evaluate` returns.
+            and the metrics; of checkpoints within epochs there is none. NaN is not measured.
+        evaluation_keys: the keys of what `evaluate` returns; a resumed history may lack them.
+        signs: those of success and failure that stand after the history's last epoch.
         write_sample: draws what is shipped into a PNG.
         panels: how the history is drawn; without any there are no curves.
         rates: the learning rates now, by name.
@@ -130,6 +132,7 @@ class Run(Generic[Shipped]):
     derive: Callable[[Mapping[str, float], int], Mapping[str, float]] = _derive_nothing
     evaluate: Callable[[Shipped], Mapping[str, float]] | None = None
     evaluation_keys: tuple[str, ...] = ()
+    signs: Callable[[History], tuple[Sign, ...]] | None = None
     write_sample: Callable[[Shipped, Path], None] | None = None
     panels: tuple[Panel, ...] = ()
     rates: Callable[[], Mapping[str, float]] = dict
@@ -137,3 +140,13 @@ class Run(Generic[Shipped]):
     inference_model: Callable[[Path], InferenceModel] | None = None
     device: str = "cpu"
     processes: Processes = ALONE
+
+    def standing_signs(self) -> tuple[Sign, ...]:
+        """Those after the last epoch; none where the task knows of no signs."""
+        return () if self.signs is None else self.signs(self.progress.history)
+
+    def signs_by_name(self) -> dict[str, list[str]]:
+        """The same under `signs`, for files; nothing where the task knows of none."""
+        return (
+            {} if self.signs is None else {"signs": [sign.name for sign in self.standing_signs()]}
+        )

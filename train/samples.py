@@ -13,16 +13,22 @@ from networks.gan import Generator
 from train.images import to_pixels
 
 
-def sample_grid(generator: Generator, latents: torch.Tensor, columns: int = 8) -> NDArray[np.uint8]:
-    """Images of `latents` (N, noise_dim) in rows of `columns`, as (H, W) uint8.
+def draw(generator: Generator, latents: torch.Tensor) -> torch.Tensor:
+    """Images (N, 1, 128, 128) of `latents` (N, noise_dim) in [-1, 1], on the CPU.
 
     The generator runs as it ships, on its running statistics, and is left in its former mode.
     """
     was_training = generator.training
     generator.eval()
     with torch.no_grad():
-        images = to_pixels(generator(latents)).cpu().numpy()[:, 0]
+        images: torch.Tensor = generator(latents).cpu()
     generator.train(was_training)
+    return images
+
+
+def sample_grid(generator: Generator, latents: torch.Tensor, columns: int = 8) -> NDArray[np.uint8]:
+    """What `draw` gives, in rows of `columns`, as (H, W) uint8."""
+    images = to_pixels(draw(generator, latents)).numpy()[:, 0]
     return picture_grid(images, columns)
 
 

@@ -175,6 +175,6 @@ def _facts(run: Run[Shipped]) -> ModelFacts:
         metrics=metrics,
         config=plain,
         config_hash=config_hash(plain, run.may_change),
-        details={**run.details, **averages},
+        details={**run.details, **averages, **run.signs_by_name()},
         versions=current_versions(),
     )

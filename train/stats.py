@@ -11,7 +11,8 @@ Lines are appended and never rewritten. Each holds
     rss_bytes          memory of the process then; null where the system does not tell
 
 and under the names that the task gives them its learning rates and what it measured: the means of
-the steps, and after an epoch what was evaluated. What is not finite is null.
+the steps, and after an epoch what was evaluated and, as `signs`, the names of the signs of success
+and failure that stand. What is not finite is null.
 """
 
 import json

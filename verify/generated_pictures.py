@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from checkpoints.inference_folder import WEIGHTS
@@ -18,6 +19,8 @@ from wrappers.registry import find_spec
 from wrappers.spec import Contract
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from wrappers.spec import Arrays
 
 MODEL = "gan-generator"
@@ -44,7 +47,7 @@ def generate_pictures(
     if source.suffix == TFLITE:
         drawn = _by_file(source, count, seed, threads)
     else:
-        drawn = _by_network(source, count, seed)
+        drawn = _draw(_open(source), count, seed)
     parts = []
     for part in drawn:
         if not np.isfinite(part).all():
@@ -56,10 +59,29 @@ def generate_pictures(
     return np.concatenate(parts)
 
 
-def _by_network(checkpoint: Path, count: int, seed: int) -> Iterator[NDArray[np.float32]]:
-    spec = find_spec(MODEL)
+def untrained_pictures(checkpoint: Path, count: int, seed: int) -> NDArray[np.uint8]:
+    """What the checkpoint's generator draws with fresh weights, which the seed decides too.
+
+    Raises:
+        BadInputError: as `generate_pictures`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = _open(checkpoint)
+        torch.manual_seed(seed)
+        for part in network.modules():
+            reset = getattr(part, "reset_parameters", None)
+            if reset is not None:
+                reset()
+    return np.concatenate([_levels(part) for part in _draw(network, count, seed)])
+
+
+def _open(checkpoint: Path) -> "nn.Module":
     weights = checkpoint / WEIGHTS
-    network = spec.open_network(weights if weights.exists() else checkpoint)
+    return find_spec(MODEL).open_network(weights if weights.exists() else checkpoint)
+
+
+def _draw(network: "nn.Module", count: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    spec = find_spec(MODEL)
     contract = spec.contract(network)
     batches = -(-count // _BATCH)
     latents = spec.make_samples(contract, batches * _BATCH, seed)

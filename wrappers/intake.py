@@ -11,6 +11,7 @@ from chunkport.errors import BadInputError
 Network = TypeVar("Network", bound=nn.Module)
 _SHOWN = 8
 _OTHER_MODEL = "name the model that the checkpoint is of"
+_OF_WRAPPERS = ("module.", "_orig_mod.")
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -18,6 +19,8 @@ def state_dict_in(
     checkpoint: Mapping[str, Any], key: str, origin: str
 ) -> Mapping[str, torch.Tensor]:
     """The state dict under `key`, or the checkpoint itself where it is a bare state dict.
+
+    Names are without what DataParallel and torch.compile put before every one of them.
 
     Raises:
         BadInputError: there is neither.
@@ -32,7 +35,14 @@ def state_dict_in(
             f"{origin}: holds no '{key}'; it holds {_listed(checkpoint)}. "
             "Is it a checkpoint of another model?"
         )
-    return found
+    return _unwrapped(found)
+
+
+def _unwrapped(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    for prefix in _OF_WRAPPERS:
+        if all(name.startswith(prefix) for name in state):
+            return _unwrapped({name.removeprefix(prefix): state[name] for name in state})
+    return state
 
 
 def check_layout(network: nn.Module, shapes: Mapping[str, tuple[int, ...]], origin: str) -> None:

@@ -3,21 +3,19 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from networks.quality.neighbours import distances_between
+
 Pictures = NDArray[np.floating]
 
 
 def distances(pictures: Pictures) -> NDArray[np.float64]:
     """The RMS difference of the values of any two pictures (N, ...), as (N, N); 0 on the diagonal.
 
-    Computed around the mean picture, so that it is exact to about 1e-7 of what differs.
+    As exact as `distances_between`.
     """
-    flat = np.asarray(pictures, np.float64).reshape(len(pictures), -1)
-    flat = flat - flat.mean(axis=0)
-    squares = np.square(flat).sum(axis=1)
-    apart = squares[:, None] + squares[None, :] - 2 * (flat @ flat.T)
+    apart = distances_between(pictures, pictures)
     np.fill_diagonal(apart, 0)
-    found: NDArray[np.float64] = np.sqrt(np.maximum(apart, 0) / flat.shape[1])
-    return found
+    return apart
 
 
 def mean_distance(apart: NDArray[np.float64]) -> float:

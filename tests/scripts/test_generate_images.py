@@ -166,14 +166,16 @@ def test_checkpoints_of_other_training_loops(
             "generator_state_dict": state,
             "optimizer_G_state_dict": {"state": {0: {"step": torch.tensor(1.0)}}},
             "noise_dim": 8,
-            "history": {"D_loss": [0.6234], "G_loss": [1.2345]},
+            "avg_D_fake": np.mean([0.5, 0.546]),
         },
         tmp_path / "whole.pth",
     )
     save_model_chunked(state, tmp_path / "bare.safetensors")
+    compiled = {f"_orig_mod.module.{name}": value for name, value in state.items()}
+    torch.save({"generator_state_dict": compiled}, tmp_path / "compiled.pth")
     drawn = []
-    for name in ("bare.pth", "whole.pth", "bare.safetensors"):
+    for name in ("bare.pth", "whole.pth", "bare.safetensors", "compiled.pth"):
         done = run_here("generate-images", *FEW, "--model", name, "-o", name.replace(".", "_"))
         assert done.returncode == 0, done.stderr
         drawn.append(pictures(tmp_path / name.replace(".", "_")))
-    assert drawn[0] == drawn[1] == drawn[2]
+    assert drawn[0] == drawn[1] == drawn[2] == drawn[3]

@@ -67,6 +67,18 @@ def test_runs_of_any_length_show(tmp_path: Path, epochs: int) -> None:
     assert where(drawn(tmp_path, history, ANSWERS), BLUE).size
 
 
+def test_values_of_any_size_are_told_apart_where_they_span_orders(tmp_path: Path) -> None:
+    """0.5 and 2 after 80,000: as they are they fall together, by their logarithm they do not."""
+    history = {"kid": [80_000.0, 2.0, 0.5, -0.001]}
+    apart = []
+    for logarithmic in (False, True):
+        panel = Panel("Distance", "KID", {"kid": "KID"}, logarithmic=logarithmic)
+        found = where(drawn(tmp_path, history, panel), BLUE)
+        right = found[found[:, 1] > (found[:, 1].min() + found[:, 1].max()) / 2]
+        apart.append(np.ptp(right[:, 0]))
+    assert apart[1] > 3 * apart[0]
+
+
 def test_what_is_no_number_leaves_a_gap(tmp_path: Path) -> None:
     history = {"D_real": [0.2, math.inf, math.nan, 0.8]}
     columns = set(where(drawn(tmp_path, history, ANSWERS), BLUE)[:, 1])

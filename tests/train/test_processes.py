@@ -1,9 +1,7 @@
 """Processes that train together: real ones, and what each is told."""
 
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,12 +14,12 @@ import torch
 
 from checkpoints import load_model_chunked
 from chunkport.errors import MissingDependencyError, UsageError
-from train.gan import train_gan
+from train.gan import gan_run, train_gan
 from train.gan_config import GanConfig
+from train.loop import train
 from train.processes import ALONE, Processes, joined_processes
 from train.saving import Saving
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
 RICH = replace(
     CONFIG,
@@ -35,6 +33,7 @@ RICH = replace(
 )
 OFTEN = Saving(every_steps=1, keep_top_k=99)
 Same = Callable[[Any, Any], None]
+Start = Callable[..., list[subprocess.Popen[str]]]
 # A bias that batch normalisation takes out again has no slope but what rounding makes of it, which
 # Adam takes for one. So it goes astray, and with it the mean that is followed, and neither shows.
 UNSEEN = {
@@ -58,7 +57,7 @@ def test_shares_and_draws_of_all_are_the_whole() -> None:
 
 
 def test_every_gpu_goes_on_as_the_first_did() -> None:
-    saved = {"cpu": torch.zeros(2), "cuda": [torch.ones(3), torch.zeros(3)]}
+    saved: dict[str, Any] = {"cpu": torch.zeros(2), "cuda": [torch.ones(3), torch.zeros(3)]}
     assert ALONE.random_state(saved) == saved
     here = Processes(index=1, count=2).random_state(saved)["cuda"]
     assert len(here) == torch.cuda.device_count()
@@ -119,8 +118,11 @@ TRAIN = """
 import json, sys
 from pathlib import Path
 import torch
-from train.gan import train_gan
+from dataclasses import replace
+from chunkport.errors import UsageError
+from train.gan import gan_run
 from train.gan_config import GanConfig
+from train.loop import train
 from train.processes import joined_processes
 from train.saving import Saving
 
@@ -134,35 +136,20 @@ def told(report):
 with joined_processes("cpu") as processes:
     for name, values in json.loads(configs).items():
         config = GanConfig.from_dict(values)
-        train_gan(images, config, folder / name, saving=often, processes=processes, on_batch=told)
+        run = replace(gan_run(config, processes), panels=())
+        train(run, images, folder / name, saving=often, on_batch=told)
     if resume:
         starts = {"again": folder / "plain/models/checkpoint_step_3.pth", "on": Path(resume)}
         for name, start in starts.items():
-            train_gan(
-                images, config, folder / name, resume=start, saving=often, processes=processes
-            )
+            run = replace(gan_run(config, processes), panels=())
+            train(run, images, folder / name, resume=start, saving=often)
     if processes.first:
         (folder / "steps.json").write_text(json.dumps(steps))
+    try:
+        processes.refuse_differences([torch.zeros(3), torch.full((2,), processes.index)], "unlike")
+    except UsageError as error:
+        print(error)
 """
-
-
-def started(*arguments: str | Path, count: int = 2) -> "list[subprocess.Popen[str]]":
-    """As many processes that are told of each other, as a launcher does it."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
-    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    shared |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return [
-        subprocess.Popen(
-            [sys.executable, "-c", TRAIN, *map(str, arguments)],
-            env={**os.environ, **shared, "RANK": str(index), "LOCAL_RANK": str(index)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(count)
-    ]
 
 
 def close(a: Path, b: Path) -> None:
@@ -178,15 +165,15 @@ def close(a: Path, b: Path) -> None:
 
 @pytest.mark.integration
 def test_two_processes_train_as_one_with_the_whole_batch(
-    images: torch.Tensor, tmp_path: Path, assert_same: Same
+    images: torch.Tensor, tmp_path: Path, assert_same: Same, start_together: Start
 ) -> None:
     """With the published recipe and with all that is drawn at random besides; and resumed."""
     configs = {"rich": RICH, "plain": CONFIG}
     alone: list[dict[str, float]] = []
     for name, config in configs.items():
-        train_gan(
+        train(
+            replace(gan_run(config), panels=()),
             images,
-            config,
             tmp_path / "one" / name,
             saving=OFTEN,
             on_batch=lambda report: alone.append(dict(report.figures)),
@@ -194,12 +181,12 @@ def test_two_processes_train_as_one_with_the_whole_batch(
     torch.save(images, tmp_path / "images.pt")
     values = json.dumps({name: config.as_dict() for name, config in configs.items()})
     of_one = tmp_path / "one/plain/models"
-    two = started(
-        tmp_path / "images.pt", values, tmp_path / "two", of_one / "checkpoint_step_1.pth"
-    )
+    step = of_one / "checkpoint_step_1.pth"
+    two = start_together("-c", TRAIN, tmp_path / "images.pt", values, tmp_path / "two", step)
     said = [process.communicate(timeout=300) for process in two]
     assert [process.returncode for process in two] == [0, 0], said
-    assert [len(out.split()) for out, _ in said] == [8, 0]  # the first alone is told of steps
+    # The first alone is told of steps; then both are refused.
+    assert [out.split() for out, _ in said] == [[*"11221122", "unlike"], ["unlike"]]
 
     together = json.loads((tmp_path / "two/steps.json").read_text())
     assert len(together) == len(alone) == 8
@@ -215,15 +202,18 @@ def test_two_processes_train_as_one_with_the_whole_batch(
     assert sorted(path.name for path in models.glob("*.pth")) == sorted(
         path.name for path in of_one.glob("*.pth")
     )
-    on = train_gan(images, CONFIG, tmp_path / "on", resume=models / "checkpoint_step_3.pth")
+    run = replace(gan_run(CONFIG), panels=())
+    on = train(run, images, tmp_path / "on", resume=models / "checkpoint_step_3.pth")
     close(of_one / "latest_model.pth", on.checkpoint)
 
 
 @pytest.mark.integration
-def test_the_rest_end_where_one_is_killed(images: torch.Tensor, tmp_path: Path) -> None:
+def test_the_rest_end_where_one_is_killed(
+    images: torch.Tensor, tmp_path: Path, start_together: Start
+) -> None:
     torch.save(images, tmp_path / "images.pt")
     values = json.dumps({"long": replace(CONFIG, epochs=10_000).as_dict()})
-    first, second = started(tmp_path / "images.pt", values, tmp_path, "")
+    first, second = start_together("-c", TRAIN, tmp_path / "images.pt", values, tmp_path, "")
     assert first.stdout is not None
     while first.stdout.readline() != "2\n":
         assert first.poll() is None

@@ -1,5 +1,7 @@
 """How far a run has come, through a checkpoint and back."""
 
+import math
+
 import pytest
 
 from train.progress import Progress
@@ -27,3 +29,15 @@ def test_a_history_under_other_keys_is_missed() -> None:
     before = Progress({"loss": [3.0]}, 7)
     with pytest.raises(KeyError, match="psnr"):
         Progress.before_the_first_step(["psnr"]).restore({**before.as_values(), "global_step": 7})
+
+
+def test_what_was_not_measured_before_is_unknown_there() -> None:
+    before = {**Progress({"loss": [3.0, 2.0]}, 7).as_values(), "global_step": 7}
+    after = Progress.before_the_first_step(["loss", "kid"])
+    assert after.restore(before, optional=["kid"]) == ("kid",)
+    assert after.history["loss"] == [3.0, 2.0]
+    assert [math.isnan(value) for value in after.history["kid"]] == [True, True]
+    with pytest.raises(KeyError, match="loss"):
+        Progress.before_the_first_step(["loss"]).restore(
+            {**before, "history": {}}, optional=["kid"]
+        )

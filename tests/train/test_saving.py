@@ -80,7 +80,7 @@ def test_without_an_epoch_that_counts_there_is_no_best(
     images: torch.Tensor, tmp_path: Path
 ) -> None:
     wary = replace(TINY, epochs=1, learning_rate=1e-9, discriminator_rate=1e-9)
-    result = train_gan(images, wary, tmp_path)
+    result = train_gan(images, wary, tmp_path, saving=Saving(metric="d-fake"))
     assert result.best is None
     assert models(tmp_path) == ["final_gan.pth", "latest_model.pth"]
     assert [path.name for path in result.inference_folders] == ["model_v1.0_final"]
@@ -103,7 +103,7 @@ def test_a_fresh_run_does_not_bow_to_the_best_of_an_old_one(
         ({"every_epochs": 0}, "every_epochs: is 0; give at least 1"),
         ({"every_steps": 0}, "every_steps: is 0; give at least 1"),
         ({"keep_top_k": 0}, "keep_top_k: is 0; give at least 1"),
-        ({"metric": "kid"}, "metric: unknown 'kid'; choose one of d-fake, d-loss, g-loss"),
+        ({"metric": "fid"}, "metric: unknown 'fid'; choose one of kid, d-fake, d-loss"),
         ({"mode": "max"}, "mode: 'max' of a distance makes the worst the best"),
     ],
 )

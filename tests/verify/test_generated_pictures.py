@@ -12,7 +12,7 @@ from checkpoints import save_model_chunked
 from chunkport.errors import BadInputError
 from convert.card import read_card, stamp
 from networks.gan import Generator
-from verify.generated_pictures import generate_pictures
+from verify.generated_pictures import generate_pictures, untrained_pictures
 
 Make = Callable[..., Generator]
 
@@ -45,6 +45,17 @@ def test_the_seed_decides_them_and_fewer_are_the_first_of_more(tiny: Path) -> No
 def test_an_inference_folder_is_its_weights(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "full_model.pth").write_bytes(tiny.read_bytes())
     assert np.array_equal(generate_pictures(tmp_path, 3, 0), generate_pictures(tiny, 3, 0))
+
+
+def test_an_untrained_generator_is_not_the_trained_one_and_the_seed_decides_it(tiny: Path) -> None:
+    before = torch.get_rng_state()
+    found = untrained_pictures(tiny, 4, 0)
+    assert torch.equal(before, torch.get_rng_state())
+    assert np.array_equal(found, untrained_pictures(tiny, 4, 0))
+    assert not np.array_equal(found, untrained_pictures(tiny, 4, 1))
+    trained = generate_pictures(tiny, 4, 0)
+    assert found.shape == trained.shape
+    assert found.std() < trained.std()
 
 
 def test_what_draws_no_pictures_is_named(tinyseal_checkpoint: Path, tmp_path: Path) -> None:
