@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from verify.report import CommandLine
     from verify.report.pictures import Picture
     from verify.report.plots import Plot
-    from verify.report.training import Said, Sample, SavedModel, State
+    from verify.report.training import Said, Sample, SavedModel, StandingSign, State
 
 PAGE_NAME, EVENTS_NAME = "training.html", "tensorboard"
 _REFRESH_SECONDS = 15
@@ -129,6 +129,7 @@ class Dashboard:
                 done=self._done,
                 left=self._left(),
                 facts=_facts(self._last.stats) if self._last else {},
+                signs=_signs(self._last) if self._last else (),
                 said=tuple(self._said),
                 plots=_plots(self._last) if self._last else (),
                 samples=self._shown_samples(),
@@ -218,6 +219,16 @@ def _facts(stats: Mapping[str, Any]) -> dict[str, str]:
     return facts
 
 
+def _signs(report: "EpochReport") -> "tuple[StandingSign, ...]":
+    """Those of failure first."""
+    from verify.report.training import StandingSign
+
+    signs = [
+        StandingSign(sign.name, sign.good, sign.sentence, sign.remedy) for sign in report.signs
+    ]
+    return tuple(sorted(signs, key=lambda sign: sign.good))
+
+
 def _plots(report: "EpochReport") -> "tuple[Plot, ...]":
     from verify.report.plots import draw_plot
 
@@ -227,6 +238,7 @@ def _plots(report: "EpochReport") -> "tuple[Plot, ...]":
             panel.axis,
             {label: report.history[key] for key, label in panel.curves.items()},
             panel.limits,
+            logarithmic=panel.logarithmic,
         )
         for panel in report.panels
     )

@@ -89,9 +89,9 @@ def draw_plot(
 
 
 def _ends(row: Sequence[float]) -> tuple[str, str]:
-    """The first value that there is and the last one."""
-    there = [value for value in row if not math.isnan(value)] or [None]
-    return figure(there[0]), figure(there[-1])
+    """The first value that there is and the last one, as text."""
+    there = [value for value in row if not math.isnan(value)]
+    return (figure(there[0]), figure(there[-1])) if there else ("", "")
 
 
 def _equal_steps(lowest: float, highest: float, *, whole: bool = False) -> list[float]:
