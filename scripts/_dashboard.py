@@ -35,8 +35,9 @@ _WARNING, _ROUTINE = "Warning: ", "[CHUNKED] "
 class Dashboard:
     """Shows one run in its output folder; what cannot be shown is announced, and no more.
 
-    A context around the training, which tells by how it ends whether the run is done. The command
-    that runs has `--output-dir` and `--resume`.
+    A context around the training, which tells by how it ends whether the run is done; where it
+    ends before the first step, nothing is shown. The command that runs has `--output-dir` and
+    `--resume`.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Dashboard:
             self._samples[report.epoch] = report.sample
         self._write("running")
         if self._events is not None:
-            with tolerated(f"{EVENTS_NAME}: lacks events of epoch {report.epoch}", self._announce):
+            with tolerated(f"{EVENTS_NAME}: lacks events of this run", self._announce):
                 self._events.on_epoch(report)
 
     def __enter__(self) -> "Dashboard":
@@ -104,6 +105,8 @@ class Dashboard:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, *_: Any
     ) -> None:
+        if self._began is None and self._last is None:
+            return  # refused: the page that is there may be of a run that is done
         if error is None:
             self._write("done")
         elif isinstance(error, Exception):
@@ -146,11 +149,12 @@ class Dashboard:
     def _left(self) -> str:
         from verify.report.figures import duration
 
-        if self._began is None or self._done <= self._began[1]:
+        began, done_then = self._began or (0.0, self._done)
+        done_since = self._done - done_then
+        if done_since <= 0:
             return "just begun"
-        began, done_then = self._began
-        speed = (self._done - done_then) / (monotonic() - began)
-        return f"about {duration((self._epochs - self._done) / speed)} left"
+        left = (monotonic() - began) * (self._epochs - self._done) / done_since
+        return f"about {duration(left)} left"
 
     def _index(self) -> dict[str, Any]:
         """The folder's `models_index.json`; of a new run nothing, until it has saved."""

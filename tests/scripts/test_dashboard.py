@@ -157,3 +157,12 @@ def test_a_page_that_cannot_be_written_stops_nothing() -> None:
         dashboard.on_epoch(epoch_report(1))
     warning = "Warning: out/training.html: is not written (Is a directory); training goes on."
     assert said == [warning] * 2
+
+
+@pytest.mark.usefixtures("typed")
+def test_a_run_that_was_refused_leaves_the_page_of_another_alone() -> None:
+    Path("out/training.html").write_text("of a run that is done")
+    dashboard = Dashboard(CONFIG, lambda _said: None)
+    with pytest.raises(UsageError), dashboard:
+        raise UsageError("seed 0 became 7")
+    assert Path("out/training.html").read_text() == "of a run that is done"
