@@ -44,7 +44,7 @@ _SHOWN = Shown(
 
 
 def gan_options(
-    *, output_dir: str | None = ".", shown_dir: str | bool = True
+    *, output_dir: str | Callable[[], str] = ".", shown_dir: str | bool = True
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the flags that `train_by_flags` takes.
 

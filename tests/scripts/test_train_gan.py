@@ -140,9 +140,9 @@ def steps_in(index: dict[str, list[dict[str, object]]]) -> set[object]:
     ],
 )
 def test_senseless_flags_are_refused_before_anything_is_done(
-    run_chunkport: Run, tmp_path: Path, flags: tuple[str, ...], message: str
+    run_here: Run, tmp_path: Path, flags: tuple[str, ...], message: str
 ) -> None:
-    ended = run_chunkport("train-gan", *flags)
+    ended = run_here("train-gan", *flags)
     assert ended.returncode == 2
     assert message in ended.stderr
     assert list(tmp_path.iterdir()) == []
