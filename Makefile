@@ -32,7 +32,7 @@ demo: .venv/ready-to-run ## read a watermark under attack; train, convert, verif
 		--benchmark $(DEMO)/benchmark.json -o $(DEMO)/report.html
 
 test: lint $(IN_BROWSERS) ## lint, then the unit tests, then the integration tests
-	$(BIN)/pytest -m "not full_scale" -n 2 --dist loadfile --durations 40
+	$(BIN)/pytest -m "not full_scale" -n 2 --dist loadfile --no-loadscope-reorder --durations 40
 
 lint: .venv/ready-to-test ## style, types and import directions
 	$(BIN)/ruff check .

@@ -40,8 +40,9 @@ class Embedder(nn.Module):
             nn.Conv2d(3, channels, PATCH, stride=PATCH), ChannelNorm(channels)
         )
         self.message = nn.Linear(card.nbits, channels * tile * tile)
-        nn.init.normal_(self.message.weight, std=1 / math.sqrt(card.nbits))
-        nn.init.zeros_(self.message.bias)
+        if not self.message.weight.is_meta:  # for that PyTorch would load its compiler, for seconds
+            nn.init.normal_(self.message.weight, std=1 / math.sqrt(card.nbits))
+            nn.init.zeros_(self.message.bias)
         self.blocks = nn.Sequential(*(Block(channels) for _ in range(card.depth)))
         self.head = nn.Conv2d(channels, (PATCH // GRAIN) ** 2, kernel_size=1)
 

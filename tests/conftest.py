@@ -108,6 +108,7 @@ def generator_conversion(
         "gan-generator",
         ["fp32", "fp16", "int8-dynamic"],
         tmp_path_factory.mktemp("converted"),
+        isolated=False,
     )
 
 
@@ -124,7 +125,12 @@ def generator_integers(generator_checkpoint: Path, tmp_path_factory: Any) -> dic
 
     names, folder = "int4-dynamic int4-block32 int8-static int16x8", tmp_path_factory.mktemp("few")
     made = convert_checkpoint(
-        generator_checkpoint, "gan-generator", names.split(), folder, integer_io=True
+        generator_checkpoint,
+        "gan-generator",
+        names.split(),
+        folder,
+        integer_io=True,
+        isolated=False,
     )
     return {file.precision: file.path for file in made.files}
 
@@ -270,7 +276,7 @@ def tinyseal_tflites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     from convert.pipeline import convert_checkpoint
 
     folder, sample = tmp_path_factory.mktemp("seal"), _ROOT / "samples/tinyseal/full_model.pth"
-    made = convert_checkpoint(sample, "tinyseal", ["fp32", "int8-dynamic"], folder)
+    made = convert_checkpoint(sample, "tinyseal", ["fp32", "int8-dynamic"], folder, isolated=False)
     return {file.precision: file.path for file in made.files}
 
 

@@ -68,13 +68,12 @@ def share_interval(successes: float, trials: float, confidence: float = CONFIDEN
 
     It covers the true share at least as often as `confidence` says (Biometrika 26, 1934).
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv  # scipy.stats has it too, and is slow to load
 
     tail = (1 - confidence) / 2
-    low = 0.0 if successes <= 0 else float(beta.ppf(tail, successes, trials - successes + 1))
-    high = (
-        1.0 if successes >= trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
-    )
+    failures = trials - successes
+    low = 0.0 if successes <= 0 else float(betaincinv(successes, failures + 1, tail))
+    high = 1.0 if failures <= 0 else float(betaincinv(successes + 1, failures, 1 - tail))
     return Interval(low, high)
 
 
@@ -105,7 +104,7 @@ def bit_interval(
     worth one trial. A watermark's accuracy lies near 1, where a normal interval leaves [0, 1], and
     a bootstrap over pictures that were all read right has no width at all.
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit  # the quantiles of the normal and of Student's t
 
     bits = pictures * nbits
     accuracy = matches / bits
@@ -118,26 +117,28 @@ def bit_interval(
         freedom = pictures - recovered - 1
         if freedom:
             tail = (1 - confidence) / 2
-            trusted = known * float((norm.ppf(tail) / t.ppf(tail, freedom)) ** 2)
+            trusted = known * float((ndtri(tail) / stdtrit(freedom, tail)) ** 2)
             effective = max(effective, trusted)
     return share_interval(accuracy * effective, effective, confidence)
 
 
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
     """Student's interval of a mean, each value of a picture of its own; None for a single one."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     count = len(values)
     if count < 2:  # noqa: PLR2004 - one value has no spread
         return None
     mean = math.fsum(values) / count
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
-    reach = float(t.ppf((1 + confidence) / 2, count - 1)) * spread / math.sqrt(count)
+    reach = float(stdtrit(count - 1, (1 + confidence) / 2)) * spread / math.sqrt(count)
     return Interval(mean - reach, mean + reach)
 
 
 def most_by_chance(trials: int, rate: float, confidence: float) -> int:
     """The most successes that chance at `rate` stays within, as often as `confidence` says."""
-    from scipy.stats import binom
+    import numpy as np
+    from scipy.special import bdtr
 
-    return int(binom.ppf(confidence, trials, rate))
+    within = bdtr(np.arange(trials + 1), trials, rate)  # of each number, that it or fewer succeed
+    return int(np.searchsorted(within, confidence))

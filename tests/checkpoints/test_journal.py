@@ -1,6 +1,4 @@
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +15,15 @@ from chunkport.errors import BadInputError
 
 CAP_MB = 0.0625
 
+# Sizes of the checkpoint before and after a save.
+SIZES = {
+    "whole to chunks": (100, 40_000),
+    "chunks to whole": (40_000, 100),
+    "fewer chunks": (40_000, 20_000),
+    "more chunks": (20_000, 40_000),
+    "whole to whole": (100, 200),
+}
+
 # Each child dies, as by SIGKILL, just before its n-th change to the folder; after each death the
 # checkpoint must load whole as it was before the save or as after it, and leave no litter.
 DIE_AT_EVERY_STEP = """
@@ -25,8 +32,7 @@ from pathlib import Path
 import torch
 from checkpoints import load_model_chunked, save_model_chunked
 
-folder, before, after = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-path, container = folder / sys.argv[4], sys.argv[5]
+folder, path, container = Path(sys.argv[1]), Path(sys.argv[1]) / sys.argv[2], sys.argv[3]
 
 def save(mark, size):
     model = {"a": {"w": torch.full((size,), mark)}, "b": {"w": torch.full((size,), mark)}}
@@ -45,33 +51,35 @@ def die_at(step):
                 os._exit(9)
     sys.addaudithook(hook)
 
-seen = []
-for step in range(1, 200):
-    save(1.0, before)
-    child = os.fork()
-    if child == 0:
-        die_at(step)
-        save(2.0, after)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    loaded = load_model_chunked(path)
-    marks = {v for d in loaded.values() for v in d["w"].tolist()}
-    sizes = {len(d["w"]) for d in loaded.values()}
-    assert (marks, sizes) in (({1.0}, {before}), ({2.0}, {after})), (step, marks, sizes)
-    litter = [p.name for p in folder.iterdir() if p.name.startswith(".")]
-    assert not litter, (step, litter)
-    names = {p.name for p in folder.iterdir()}
-    chunks = {name for name in names if ".chunk_" in name}
-    if loaded["a"]["w"][0] == 2.0:
-        rest = {"best_model.manifest.json"} if chunks else set()
-        rest |= {"best_model.safetensors.index.json"} if chunks and container != "pth" else set()
-        whole_or_placeholder = {path.name} if not chunks or path.suffix == ".pth" else set()
-        assert names == chunks | rest | whole_or_placeholder, (step, names)
-    if os.waitstatus_to_exitcode(status) == 0:
-        break
-    assert os.waitstatus_to_exitcode(status) == 9, status
-    seen.append(loaded["a"]["w"][0].item())
-print(len(seen), int(seen.count(1.0)), int(seen.count(2.0)))
+for before, after in zip(*[map(int, sys.argv[4:])] * 2):
+    seen = []
+    for step in range(1, 200):
+        save(1.0, before)
+        child = os.fork()
+        if child == 0:
+            die_at(step)
+            save(2.0, after)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        loaded = load_model_chunked(path)
+        marks = {v for d in loaded.values() for v in d["w"].tolist()}
+        sizes = {len(d["w"]) for d in loaded.values()}
+        assert (marks, sizes) in (({1.0}, {before}), ({2.0}, {after})), (before, step, marks, sizes)
+        litter = [p.name for p in folder.iterdir() if p.name.startswith(".")]
+        assert not litter, (before, step, litter)
+        names = {p.name for p in folder.iterdir()}
+        chunks = {name for name in names if ".chunk_" in name}
+        if loaded["a"]["w"][0] == 2.0:
+            rest = {"best_model.manifest.json"} if chunks else set()
+            if chunks and container != "pth":
+                rest |= {"best_model.safetensors.index.json"}
+            whole_or_placeholder = {path.name} if not chunks or path.suffix == ".pth" else set()
+            assert names == chunks | rest | whole_or_placeholder, (before, step, names)
+        if os.waitstatus_to_exitcode(status) == 0:
+            break
+        assert os.waitstatus_to_exitcode(status) == 9, status
+        seen.append(loaded["a"]["w"][0].item())
+    print(len(seen), int(seen.count(1.0)), int(seen.count(2.0)))
 """
 
 
@@ -86,15 +94,11 @@ print(len(seen), int(seen.count(1.0)), int(seen.count(2.0)))
     ],
     ids=["pth", "pth of safetensors", "safetensors"],
 )
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [(100, 40_000), (40_000, 100), (40_000, 20_000), (20_000, 40_000), (100, 200)],
-    ids=["whole to chunks", "chunks to whole", "fewer chunks", "more chunks", "whole to whole"],
-)
 def test_death_at_any_step_leaves_the_old_or_the_new(
-    tmp_path: Path, before: int, after: int, name: str, container: str
+    tmp_path: Path, name: str, container: str
 ) -> None:
-    arguments = [str(tmp_path), str(before), str(after), name, container]
+    sizes = [str(size) for pair in SIZES.values() for size in pair]
+    arguments = [str(tmp_path), name, container, *sizes]
     done = subprocess.run(
         [sys.executable, "-c", DIE_AT_EVERY_STEP, *arguments],
         capture_output=True,
@@ -102,31 +106,59 @@ def test_death_at_any_step_leaves_the_old_or_the_new(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    deaths, old, new = map(int, done.stdout.split())
-    assert deaths == old + new >= 6
-    assert old >= 3
-    assert new >= 2
+    counts = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    for change, (deaths, old, new) in zip(SIZES, counts, strict=True):
+        assert deaths == old + new >= 6, change
+        assert old >= 3, change
+        assert new >= 2, change
 
 
-SAVE_FOREVER = """
-import sys
+# A child saves for ever and says so after each save, until it is killed.
+KILL_AT_RANDOM = """
+import os, random, signal, sys, time
 from pathlib import Path
 import torch
-from checkpoints import save_model_chunked
+from checkpoints import load_model_chunked, save_model_chunked
 
-mark = 1
-while True:
-    model = {f"net{i}": {"w": torch.full((1 << 18,), float(mark))} for i in range(8)}
-    model["mark"] = mark
-    save_model_chunked(
-        model, Path(sys.argv[1]), 2, container=sys.argv[2], announce=lambda message: None
-    )
-    print(mark, flush=True)
-    mark += 1
+torch.set_num_threads(1)  # a child has only the thread that forks
+path, container, kills = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+instants = random.Random(5)
+
+def save_forever(said):
+    mark = 1
+    while True:
+        model = {f"net{i}": {"w": torch.full((1 << 18,), float(mark))} for i in range(8)}
+        model["mark"] = mark
+        save_model_chunked(model, path, 2, container=container, announce=lambda message: None)
+        os.write(said, f"{mark}\\n".encode())
+        mark += 1
+
+for _ in range(kills):
+    heard, said = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            save_forever(said)
+        finally:
+            os._exit(1)
+    os.close(said)
+    with os.fdopen(heard) as reports:
+        assert reports.readline() == "1\\n"  # one whole save has been reported
+        time.sleep(instants.uniform(0, 0.15))
+        os.kill(child, signal.SIGKILL)
+        reported = [1, *map(int, reports.read().split())][-1]
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    loaded = load_model_chunked(path)
+    assert loaded["mark"] in (reported, reported + 1), (loaded["mark"], reported)
+    for i in range(8):
+        assert set(loaded[f"net{i}"]["w"].tolist()) == {float(loaded["mark"])}
+    assert not [p.name for p in path.parent.iterdir() if p.name.startswith(".")]
+    print("whole")
 """
 
 
 @pytest.mark.integration
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize(
     ("name", "container", "kills"),
     [("m.pth", "pth", 20), ("m.pth", "safetensors", 5), ("m.safetensors", "safetensors", 5)],
@@ -134,24 +166,14 @@ while True:
 def test_kills_at_random_instants_lose_nothing(
     tmp_path: Path, name: str, container: str, kills: int
 ) -> None:
-    path = tmp_path / name
-    instants = random.Random(5)  # noqa: S311  # nothing secret about it
-    for _ in range(kills):
-        with subprocess.Popen(
-            [sys.executable, "-c", SAVE_FOREVER, str(path), container],
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as child:
-            assert child.stdout is not None
-            child.stdout.readline()  # one whole save has been reported
-            time.sleep(instants.uniform(0, 0.15))
-            child.send_signal(signal.SIGKILL)
-            reported = [1, *map(int, child.stdout.read().split())][-1]
-        loaded = load_model_chunked(path)
-        assert loaded["mark"] in (reported, reported + 1)
-        for i in range(8):
-            assert set(loaded[f"net{i}"]["w"].tolist()) == {float(loaded["mark"])}
-        assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
+    done = subprocess.run(
+        [sys.executable, "-c", KILL_AT_RANDOM, str(tmp_path / name), container, str(kills)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["whole"] * kills
 
 
 LOAD_OFTEN = """
@@ -177,6 +199,7 @@ def test_a_reader_never_sees_two_saves_at_once(tmp_path: Path) -> None:
         while reader.poll() is None:
             save(float(saves % 2 + 1))
             saves += 1
+            time.sleep(0.01)  # one who saves without a pause keeps readers waiting
     assert reader.returncode == 0
     assert saves > 10
 

@@ -37,7 +37,9 @@ def conversion(
     folder = tmp_path_factory.mktemp(request.param)
     checkpoint, card = named_detector_case(request.param).save(folder)
     options = BuildOptions(model_card=card.read_text() + "\n")
-    return checkpoint, convert_checkpoint(checkpoint, MODEL, ALL, folder / "out", options=options)
+    return checkpoint, convert_checkpoint(
+        checkpoint, MODEL, ALL, folder / "out", options=options, isolated=False
+    )
 
 
 def files_of(conversion: "Conversion") -> dict[str, Path]:
@@ -91,7 +93,9 @@ def test_a_file_that_resizes_by_itself_reads_large_pictures_as_the_public_detect
     options = BuildOptions(
         "nhwc", None, (150, 210), split_outputs=True, model_card=card.read_text() + "\n"
     )
-    made = convert_checkpoint(checkpoint, MODEL, ALL[::2], tmp_path / "out", options=options)
+    made = convert_checkpoint(
+        checkpoint, MODEL, ALL[::2], tmp_path / "out", options=options, isolated=False
+    )
     subject, whole_int8 = (identify(file.path) for file in made.files)
     assert subject.options == options
     reference = compute_reference(MODEL, checkpoint, samples=3, seed=0, options=subject.options)

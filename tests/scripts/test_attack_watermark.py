@@ -40,7 +40,7 @@ def converted(tinyseal_checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
 
     folder = tmp_path_factory.mktemp("converted")
     conversion = convert_checkpoint(
-        tinyseal_checkpoint, "tinyseal", ["fp32", "int8-dynamic"], folder
+        tinyseal_checkpoint, "tinyseal", ["fp32", "int8-dynamic"], folder, isolated=False
     )
     return [file.path for file in conversion.files]
 

@@ -62,8 +62,8 @@ def test_it_says_how_good_it_became_and_what_it_leaves(
     assert run_chunkport(*following).returncode == 0
 
 
-def test_a_poor_one_is_warned_of(run_chunkport: Run, fruit: Path) -> None:
-    ended = run_chunkport("train-classifier", *SMALL, "--data-dir", fruit, "--epochs", "1")
+def test_a_poor_one_is_warned_of(run_here: Run, fruit: Path) -> None:
+    ended = run_here("train-classifier", *SMALL, "--data-dir", fruit, "--epochs", "1")
     assert ended.returncode == 0, ended.stderr
     assert "is below 95%: its features say too little to judge generators by" in ended.stderr
 
@@ -105,31 +105,31 @@ def test_interrupting_it_leaves_a_checkpoint_that_goes_on(
     ],
 )
 def test_senseless_flags_are_refused_before_anything_is_done(
-    run_chunkport: Run, tmp_path: Path, flags: tuple[str, ...], message: str
+    run_here: Run, tmp_path: Path, flags: tuple[str, ...], message: str
 ) -> None:
-    ended = run_chunkport("train-classifier", *flags)
+    ended = run_here("train-classifier", *flags)
     assert ended.returncode == 2, ended.stderr
     assert message in ended.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pictures_of_another_run_are_not_trained_on(run_chunkport: Run, tmp_path: Path) -> None:
+def test_pictures_of_another_run_are_not_trained_on(run_here: Run, tmp_path: Path) -> None:
     write_fruit_images(tmp_path / "classifier" / "preprocessed_images", 2, 7)
-    ended = run_chunkport("train-classifier", *SMALL)
+    ended = run_here("train-classifier", *SMALL)
     assert ended.returncode == 2, ended.stderr
     assert "holds other pictures than the fruit of this run" in ended.stderr
 
 
-def test_one_kind_alone_is_refused(run_chunkport: Run, tmp_path: Path) -> None:
+def test_one_kind_alone_is_refused(run_here: Run, tmp_path: Path) -> None:
     write_fruit_images(tmp_path / "fruit", 4, 0, classes=("Pear",))
-    ended = run_chunkport("train-classifier", "--data-dir", "fruit")
+    ended = run_here("train-classifier", "--data-dir", "fruit")
     assert ended.returncode == 2, ended.stderr
     assert "classes: Pear; give pictures of at least 2" in ended.stderr
 
 
-def test_its_own_pictures_are_never_trained_on(run_chunkport: Run, tmp_path: Path) -> None:
+def test_its_own_pictures_are_never_trained_on(run_here: Run, tmp_path: Path) -> None:
     write_fruit_images(tmp_path / "fruit", 2, 0)
-    ended = run_chunkport("train-classifier", "--data-dir", "fruit", "-o", "fruit/out")
+    ended = run_here("train-classifier", "--data-dir", "fruit", "-o", "fruit/out")
     assert ended.returncode == 2, ended.stderr
     assert "so its samples would be trained on; choose another --output-dir" in ended.stderr
     assert not (tmp_path / "fruit" / "out").exists()

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., CompletedProcess[str]]
 SMALL = ("--profile", "demo", "--nbits", "4", "--image-size", "64", "--batch-size", "8")
+IN_FEW_STEPS = ("--batch-size", "80")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_it_says_what_it_leaves_and_what_to_do_next(
 
 
 def test_scenes_are_drawn_where_there_are_no_pictures(run_chunkport: Run, tmp_path: Path) -> None:
-    ended = run_chunkport("train-watermark", *SMALL, "--epochs", "1")
+    ended = run_chunkport("train-watermark", *SMALL, "--epochs", "1", *IN_FEW_STEPS)
     assert ended.returncode == 0, ended.stderr
     assert len(list((tmp_path / "watermark" / "scenes").glob("*.png"))) == 800
     assert "Drawing 800 scenes into watermark/scenes." in ended.stderr
@@ -95,7 +96,7 @@ def test_interrupting_it_leaves_a_checkpoint_that_goes_on(
 def test_scenes_of_another_run_are_not_trained_on_and_half_of_them_are_completed(
     run_chunkport: Run, tmp_path: Path
 ) -> None:
-    asked = ("train-watermark", *SMALL, "--epochs", "1")
+    asked = ("train-watermark", *SMALL, "--epochs", "1", *IN_FEW_STEPS)
     scenes = tmp_path / "watermark" / "scenes"
     write_scenes(scenes, 790, 3, size=80)
     refused = run_chunkport(*asked)
@@ -126,9 +127,9 @@ def test_its_own_samples_are_never_trained_on(run_chunkport: Run, pictures: Path
     ],
 )
 def test_senseless_flags_are_refused_before_anything_is_done(
-    run_chunkport: Run, tmp_path: Path, flags: tuple[str, ...], message: str
+    run_here: Run, tmp_path: Path, flags: tuple[str, ...], message: str
 ) -> None:
-    ended = run_chunkport("train-watermark", *flags)
+    ended = run_here("train-watermark", *flags)
     assert ended.returncode == 2, ended.stderr
     assert message in ended.stderr
     assert list(tmp_path.iterdir()) == []

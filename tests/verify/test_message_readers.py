@@ -67,7 +67,7 @@ def test_a_conversion_reads_as_the_network_does(
     from convert.pipeline import convert_checkpoint
 
     conversion = convert_checkpoint(
-        tinyseal_checkpoint, "tinyseal", ["fp32"], tmp_path, options=options
+        tinyseal_checkpoint, "tinyseal", ["fp32"], tmp_path, options=options, isolated=False
     )
     (file,) = conversion.files
     reader, network = tflite_reader(file.path, threads=1), network_reader(tinyseal_checkpoint)

@@ -53,7 +53,9 @@ def test_every_model_answers_the_same_in_every_runtime(
     else:
         checkpoint, card = named_detector_case(SMALL[model]).save(tmp_path)
         options = BuildOptions(model_card=card.read_text() + "\n")
-    made = convert_checkpoint(checkpoint, model, PRECISIONS, tmp_path / "out", options=options)
+    made = convert_checkpoint(
+        checkpoint, model, PRECISIONS, tmp_path / "out", options=options, isolated=False
+    )
     rows = [row for file in made.files for row in compare(file.path, checkpoint, RUNTIMES)]
     assert len(rows) == len(PRECISIONS) * len(RUNTIMES)
     assert [row for row in rows if row.agrees is False] == []

@@ -41,7 +41,9 @@ def detector_conversion(
         checkpoint, card = named_detector_case(name).save(tmp_path)
         options = BuildOptions(model_card=card.read_text() + "\n")
         made = convert_checkpoint(
-            checkpoint, "chunkyseal", ["fp32", "int8"], tmp_path / "out", options=options
+            *(checkpoint, "chunkyseal", ["fp32", "int8"], tmp_path / "out"),
+            options=options,
+            isolated=False,
         )
         return checkpoint, made
 

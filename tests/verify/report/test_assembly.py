@@ -93,7 +93,7 @@ def test_a_detector_reads_the_marks_of_its_own_embedder(
 ) -> None:
     from convert.pipeline import convert_checkpoint
 
-    made = convert_checkpoint(tinyseal_checkpoint, "tinyseal", ["fp32"], tmp_path)
+    made = convert_checkpoint(tinyseal_checkpoint, "tinyseal", ["fp32"], tmp_path, isolated=False)
     scene = np.random.default_rng(0).integers(0, 256, (160, 96, 3), dtype=np.uint8)
     request = Request(
         checkpoint=tinyseal_checkpoint,
