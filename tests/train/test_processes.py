@@ -136,12 +136,12 @@ def told(report):
 with joined_processes("cpu") as processes:
     for name, values in json.loads(configs).items():
         config = GanConfig.from_dict(values)
-        run = replace(gan_run(config, processes), panels=())
+        run = replace(gan_run(config, images, processes), panels=())
         train(run, images, folder / name, saving=often, on_batch=told)
     if resume:
         starts = {"again": folder / "plain/models/checkpoint_step_3.pth", "on": Path(resume)}
         for name, start in starts.items():
-            run = replace(gan_run(config, processes), panels=())
+            run = replace(gan_run(config, images, processes), panels=())
             train(run, images, folder / name, resume=start, saving=often)
     if processes.first:
         (folder / "steps.json").write_text(json.dumps(steps))
@@ -172,7 +172,7 @@ def test_two_processes_train_as_one_with_the_whole_batch(
     alone: list[dict[str, float]] = []
     for name, config in configs.items():
         train(
-            replace(gan_run(config), panels=()),
+            replace(gan_run(config, images), panels=()),
             images,
             tmp_path / "one" / name,
             saving=OFTEN,
@@ -202,7 +202,7 @@ def test_two_processes_train_as_one_with_the_whole_batch(
     assert sorted(path.name for path in models.glob("*.pth")) == sorted(
         path.name for path in of_one.glob("*.pth")
     )
-    run = replace(gan_run(CONFIG), panels=())
+    run = replace(gan_run(CONFIG, images), panels=())
     on = train(run, images, tmp_path / "on", resume=models / "checkpoint_step_3.pth")
     close(of_one / "latest_model.pth", on.checkpoint)
 
