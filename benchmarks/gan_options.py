@@ -6,6 +6,7 @@ no run saw: KID with its 95% interval, and the share of a checkerboard in their 
 step costs is processor time of one thread, of steps that take turns; 1 is the recipe's own.
 """
 
+import shlex
 import statistics
 import time
 from collections.abc import Mapping
@@ -19,17 +20,18 @@ import torch
 from numpy.typing import NDArray
 
 from networks.fruit_features import fruit_features
-from networks.gan import Generator
 from networks.quality.set_distance import chance_kid, paired_kid
 from networks.quality.spectrum import checkerboard_share
 from scripts._cli import run
+from scripts._gan_recipe import recipe_by_flags
 from scripts._options import FOLDER, chunkport_command
 from scripts._output import Column, Output, number
+from scripts.train_gan import command as train_gan
 from train.fruits import fruit_drawings
-from train.gan import gan_run
 from train.gan_config import PROFILES, GanConfig
+from train.gan_state import GanState, new_state, shipped_generator
+from train.gan_step import train_step
 from train.images import to_unit_range
-from train.run import Run
 from train.samples import write_grid
 
 _DEMO = PROFILES["demo"]
@@ -37,25 +39,24 @@ _TURNS = 16  # of which one has the R1 penalty
 _LAST = 50  # steps over which answers are averaged
 _BATCH = 100
 _UNSEEN = 1_000_000  # seed of the pictures that are compared with
-
-OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "the demo's recipe": {},
-    "--upsampling resize": {"upsampling": "resize"},
-    "--upsampling transposed-4": {"upsampling": "transposed-4"},
-    "--diffaugment translation,cutout,brightness": {
-        "diffaugment": ("translation", "cutout", "brightness")
-    },
-    "--spectral-norm": {"spectral_norm": True},
-    "--r1-gamma 1": {"r1_gamma": 1.0},
-    "--loss hinge": {"loss": "hinge", "real_label": 1.0},
-    "--input-noise 0.1": {"input_noise": 0.1},
-    "--clip-gradients 1": {"clip_gradients": 1.0},
-    "--dropout 0": {"dropout": 0.0},
-    "--real-label 1": {"real_label": 1.0},
-    "--average-decay 0": {"average_decay": 0.0},
-    "--beta1 0": {"betas": (0.0, 0.999)},
-    "--initial-std 0.01": {"initial_std": 0.01},
-}
+_RECIPE = "the demo's recipe"
+OPTIONS = (
+    "--upsampling resize",
+    "--upsampling transposed-4",
+    "--diffaugment translation,cutout,brightness",
+    "--spectral-norm",
+    "--r1-gamma 1",
+    "--r1-gamma 1 --upsampling transposed-4",
+    "--loss hinge",
+    "--input-noise 0.1",
+    "--clip-gradients 1",
+    "--dropout 0",
+    "--real-label 1",
+    "--average-decay 0",
+    "--beta1 0",
+    "--initial-std 0.01",
+)
+"""Flags of train-gan."""
 _COLUMNS = (
     Column("option", "option"),
     Column("kid", "KID", number, right=True),
@@ -72,7 +73,7 @@ _COLUMNS = (
 @click.option("--width", type=click.IntRange(min=1), default=16, help="Channels next to the image.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of every run.")
 @click.option("--pictures", type=click.IntRange(min=100), default=1000, help="Compared, of a run.")
-@click.option("--only", multiple=True, help="One of the options; all without.")
+@click.option("--only", multiple=True, help="These flags of train-gan, in quotes, in place of all.")
 @click.option("-o", "--output-dir", type=FOLDER, help="Where a grid of each goes.")
 def command(
     output: Output,
@@ -87,15 +88,13 @@ def command(
     """Train with each option alone, and compare what comes of it."""
     torch.set_num_threads(1)
     base = replace(_DEMO.config, width=width, seed=seed)
-    configs = {
-        name: replace(base, **changes)
-        for name, changes in OPTIONS.items()
-        if not only or name in {*only, "the demo's recipe"}
-    }
+    configs = {_RECIPE: base, **{flags: _changed(base, flags) for flags in only or OPTIONS}}
     images = _drawn(_DEMO.images_per_class, seed)
-    unseen = fruit_features(to_unit_range(_drawn(pictures // len(_DEMO.classes), _UNSEEN)).numpy())
-    chance = chance_kid(unseen, seed)
+    others = to_unit_range(_drawn(pictures // len(_DEMO.classes), _UNSEEN)).numpy()
+    unseen = fruit_features(others)
+    chance, share = chance_kid(unseen, seed), checkerboard_share(others)
     output.fact("chance_kid", chance, f"KID by chance, of half as many pictures: {chance:.2g}")
+    output.fact("checkerboard", share, f"checkerboard of the pictures themselves: {share:.2g}")
     costs = _costs(configs, images)
     rows: list[dict[str, Any]] = []
     for name, config in configs.items():
@@ -107,6 +106,11 @@ def command(
     output.table("options", title, _COLUMNS, rows)
 
 
+def _changed(config: GanConfig, flags: str) -> GanConfig:
+    """The config as these flags of train-gan change it."""
+    return recipe_by_flags(config, train_gan.make_context("train-gan", shlex.split(flags)).params)
+
+
 def _drawn(per_class: int, seed: int) -> torch.Tensor:
     """Pictures (N, 1, 128, 128) uint8 of the demo's fruit."""
     drawings = fruit_drawings(Path(), per_class, seed, _DEMO.classes)
@@ -115,13 +119,13 @@ def _drawn(per_class: int, seed: int) -> torch.Tensor:
 
 def _costs(configs: Mapping[str, GanConfig], images: torch.Tensor) -> dict[str, float]:
     """Processor time of each one's step, as a share of the first one's."""
-    runs = {name: gan_run(config, images) for name, config in configs.items()}
-    taken: dict[str, list[float]] = {name: [] for name in runs}
+    states = {name: new_state(config) for name, config in configs.items()}
+    real = to_unit_range(images[: _DEMO.config.batch_size])
+    taken: dict[str, list[float]] = {name: [] for name in states}
     for turn in range(-1, _TURNS):  # the first one warms up
-        for name, one in runs.items():
-            one.progress.step = max(turn, 0)
+        for name, state in states.items():
             started = time.process_time()
-            one.step(images[: _DEMO.config.batch_size])
+            train_step(state, real, max(turn, 0))
             taken[name].append(time.process_time() - started)
     means = {name: statistics.fmean(times[1:]) for name, times in taken.items()}
     return {name: mean / next(iter(means.values())) for name, mean in means.items()}
@@ -135,15 +139,15 @@ def _outcome(
     grid: Path | None,
 ) -> dict[str, Any]:
     """Train so many steps, and judge what the shipped generator draws."""
-    one = gan_run(config, images)
-    last = _trained(one, images, steps)[-_LAST:]
-    generator = one.ship().eval()
+    state = new_state(config)
+    last = _trained(state, images, steps)[-_LAST:]
+    generator = shipped_generator(state, epoch=0).eval()
     source = torch.Generator().manual_seed(config.seed)
     latents = torch.randn(len(unseen), config.noise_dim, generator=source)
     if grid is not None:
         write_grid(generator, latents[:64], grid)
     with torch.inference_mode():
-        parts = [generator(part) for part in latents.split(_BATCH)]
+        parts = [generator(part) for part in torch.split(latents, _BATCH)]
     pictures = torch.cat(parts).numpy()
     kid = paired_kid(unseen, fruit_features(pictures))
     return {
@@ -155,17 +159,18 @@ def _outcome(
     }
 
 
-def _trained(one: Run[Generator], images: torch.Tensor, steps: int) -> list[Mapping[str, float]]:
+def _trained(state: GanState, images: torch.Tensor, steps: int) -> list[dict[str, float]]:
     """What each step measured; the order of the images depends on the seed alone."""
-    order = torch.Generator().manual_seed(one.config.seed)
-    torch.manual_seed(one.config.seed)
-    figures: list[Mapping[str, float]] = []
+    seed, size = state.config.seed, state.config.batch_size
+    order = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    figures: list[dict[str, float]] = []
     while True:
-        for chosen in torch.randperm(len(images), generator=order).split(one.config.batch_size):
+        for chosen in torch.split(torch.randperm(len(images), generator=order), size):
             if len(figures) == steps:
                 return figures
-            figures.append(one.step(images[chosen]))
-            one.progress.step += 1
+            real = to_unit_range(images[chosen])
+            figures.append(train_step(state, real, len(figures)))
 
 
 if __name__ == "__main__":

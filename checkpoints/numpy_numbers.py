@@ -5,7 +5,7 @@ may be handed to `torch.load` afterwards, which has NumPy read it.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +50,10 @@ def _number(kind: Any, content: Any) -> float | int | bool:
     return value
 
 
-VOCABULARY = {"numpy.dtype": _number_type, **dict.fromkeys(_SCALAR, _number)}
+VOCABULARY: dict[str, Callable[..., Any] | None] = {
+    "numpy.dtype": _number_type,
+    **dict.fromkeys(_SCALAR, _number),
+}
 """What a pickle says of such numbers, and what is done; see `checkpoints.inert_pickle`."""
 
 
@@ -69,8 +72,7 @@ def numbers_for_torch() -> Iterator[None]:
         yield
         return
     scalar = np.float64(0).__reduce__()[0]
-    kinds = [type(np.dtype(code)) for code in _FORMATS]
-    with torch.serialization.safe_globals(
-        [np.dtype, *kinds, *((scalar, name) for name in _SCALAR)]
-    ):
+    allowed: list[Any] = [np.dtype, *(type(np.dtype(code)) for code in _FORMATS)]
+    allowed += [(scalar, name) for name in _SCALAR]
+    with torch.serialization.safe_globals(allowed):
         yield

@@ -1,5 +1,6 @@
 """What the commands that train the GAN share: their flags, and a run by them."""
 
+import os
 import shlex
 from collections.abc import Callable
 from functools import partial
@@ -43,7 +44,7 @@ _SHOWN = Shown(
 
 
 def gan_options(
-    *, output_dir: str | None = ".", shown_dir: str | bool = True
+    *, output_dir: str | Callable[[], str] = ".", shown_dir: str | bool = True
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the flags that `train_by_flags` takes.
 
@@ -129,6 +130,7 @@ def train_by_flags(
         images = read_to_train_on(
             output, folder, only, group_by_fruit=group_by_fruit, skip_bad_files=skip_bad_files
         ).images
+        _warn_of_the_launchers_precision(output, config.mixed_precision)
         by = f", {processes.count} processes" if processes.count > 1 else ""
         output.note(
             f"Training on {len(images)} pictures from {folder}, {config.epochs} epochs{by}."
@@ -150,3 +152,13 @@ def train_by_flags(
     show_signs(output, result.signs)
     draw_and_classify(output, chosen, config.seed)
     output.next_step(f"chunkport generate-images --model {shlex.quote(str(chosen))} --num 50")
+
+
+def _warn_of_the_launchers_precision(output: Output, chosen: str) -> None:
+    """What `accelerate launch` was given under the same name changes nothing."""
+    launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if launched not in {"no", chosen}:
+        output.warn(
+            f"mixed precision {launched} was asked of the launcher, and the training computes in "
+            f"{chosen}; give --mixed-precision to train-gan"
+        )

@@ -146,15 +146,13 @@ def command(
 
 
 def _classifier(checkpoint: Path | None) -> "Classifier":
-    from checkpoints import load_model_chunked
     from convert.card import identify_checkpoint
-    from networks.fruit_classifier import read_classifier
     from networks.quality.seen import Classifier, shipped_classifier
+    from verify.classified_pictures import open_classifier
 
     if checkpoint is None:
         return shipped_classifier()
-    network, classes = read_classifier(load_model_chunked(checkpoint), str(checkpoint))
-    return Classifier(network, classes, identify_checkpoint(checkpoint)["sha256"])
+    return Classifier(*open_classifier(checkpoint), identify_checkpoint(checkpoint)["sha256"])
 
 
 def _drawn(

@@ -1,6 +1,5 @@
 """`chunkport train-gan-single-fruit`: train the GAN on one kind of fruit."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,17 +9,21 @@ from scripts._options import chunkport_command
 from scripts._output import Output
 
 
+def _folder_of_the_fruit() -> str:
+    fruit: str = click.get_current_context().params["fruit"]
+    return fruit.lower().replace(" ", "_")
+
+
 @chunkport_command("train-gan-single-fruit")
 @click.option(
     "--fruit",
     metavar="NAME",
     required=True,
+    is_eager=True,  # known before the folder that is called after it
     help="Apple, Banana, Orange, Pear or Strawberry; of your own pictures, a folder's name.",
 )
-@gan_options(output_dir=None, shown_dir="the fruit's name in small letters")
-def command(
-    output: Output, fruit: str, profile: str, output_dir: Path | None, **flags: Any
-) -> None:
+@gan_options(output_dir=_folder_of_the_fruit, shown_dir="the fruit's name in small letters")
+def command(output: Output, fruit: str, profile: str, **flags: Any) -> None:
     """Train the GAN on pictures of one kind, as train-gan does on all.
 
     One kind is easier than five: fruit shows after fewer steps. What is left is as train-gan leaves
@@ -29,10 +32,7 @@ def command(
     """
     from train.gan_config import PROFILES
 
-    folder = Path(fruit.lower().replace(" ", "_")) if output_dir is None else output_dir
-    # For what tells of the run by its command: the page, and how an interrupted one goes on.
-    click.get_current_context().params["output_dir"] = folder
-    train_by_flags(output, PROFILES[profile], output_dir=folder, only=fruit, **flags)
+    train_by_flags(output, PROFILES[profile], only=fruit, **flags)
 
 
 if __name__ == "__main__":

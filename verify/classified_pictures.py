@@ -5,16 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from checkpoints import load_model_chunked
 from chunkport.errors import UsageError
 from networks.fruit_classifier import FruitCNN, looks_at, read_classifier
 from networks.fruit_features import are_fruit_like, fruit_classifier
-
-_BATCH = 64
-_LEVELS = 255
+from networks.quality.seen import see
 
 
 @dataclass(frozen=True)
@@ -82,15 +79,10 @@ def classify_pictures(
             f"the classifier looks at grey pictures of 128 x 128, and these are {shape}; leave "
             "out --classify"
         )
-    answers, features = [], []
-    with torch.inference_mode():
-        for part in torch.split(torch.from_numpy(pictures), _BATCH):
-            images = part.to(torch.float32) * (2 / _LEVELS) - 1
-            answers.append(network(images).softmax(dim=1).max(dim=1))
-            features.append(network.features(images))
+    seen = see(pictures, network)
     return Classified(
         classes=classes,
-        labels=torch.cat([answer.indices for answer in answers]).numpy(),
-        confidences=torch.cat([answer.values for answer in answers]).numpy(),
-        fruit_like=are_fruit_like(torch.cat(features).numpy()),
+        labels=seen.probabilities.argmax(axis=1),
+        confidences=seen.probabilities.max(axis=1),
+        fruit_like=are_fruit_like(seen.features),
     )

@@ -89,7 +89,10 @@ def test_it_says_what_it_leaves(run_chunkport: Run, pictures: Path, tmp_path: Pa
 
 
 def test_two_processes_speak_and_write_as_one_and_are_interrupted_together(
-    start_together: Callable[..., list[Popen[str]]], pictures: Path, tmp_path: Path
+    start_together: Callable[..., list[Popen[str]]],
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     latest = tmp_path / "models" / "latest_model.pth"
     asked = ("-m", "scripts._cli", "train-gan", *SMALL, pictures, "--device", "cpu")
@@ -105,11 +108,16 @@ def test_two_processes_speak_and_write_as_one_and_are_interrupted_together(
         # The one that hears of it later may find the other gone.
         assert process.returncode in {130, 3}, said
 
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # as `accelerate launch` tells it
     done = load_model_chunked(latest)["epoch"]
     resumed = ("--resume", latest, "--epochs", str(done + 1), "--format", "json")
     (out, said), silent = (it.communicate(timeout=120) for it in start_together(*asked, *resumed))
     assert "Training on 10 pictures" in said
-    assert json.loads(out)["epochs"][-1]["epoch"] == done + 1
+    document = json.loads(out)
+    assert document["epochs"][-1]["epoch"] == done + 1
+    assert "bf16 was asked of the launcher, and the training computes in no" in str(
+        document["warnings"]
+    )
     assert silent == ("", "")
     assert load_model_chunked(latest)["epoch"] == done + 1
 

@@ -28,9 +28,9 @@ def test_it_trains_on_the_one_fruit_in_a_folder_of_its_own(
     assert done.returncode == 0, done.stderr
     assert f"Training on 4 pictures from {pictures}, 1 epochs." in done.stderr
     assert "Checkpoint: pear/models/latest_model.pth" in done.stdout
-    assert "64 pictures of latest_model.pth, as FruitCNN sees them" in done.stdout
+    assert "64 pictures of best_model.pth, as FruitCNN sees them" in done.stdout
     following = done.stdout.partition("Next: chunkport ")[2].split()
-    assert following[:3] == ["generate-images", "--model", "pear/models/latest_model.pth"]
+    assert following[:3] == ["generate-images", "--model", "pear/models/best_model.pth"]
     drawn = run_here(*following[:3], "--num", "1", "-o", "drawn")
     assert drawn.returncode == 0, drawn.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == [

@@ -1,11 +1,5 @@
 """Runs that stop and go on: to the same bits, after whatever stopped them, or not at all."""
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +15,8 @@ from train.gan_config import GanConfig
 from train.loop import BatchReport, EpochReport
 from train.saving import Saving
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
 FOUR = replace(TINY, epochs=4)
-KILLS = int(os.environ.get("CHUNKPORT_KILLS", "3"))
 Same = Callable[[Any, Any], None]
 
 
@@ -131,76 +123,3 @@ def test_an_epoch_is_not_taken_up_with_other_images(images: torch.Tensor, tmp_pa
     between = tmp_path / "models" / "latest_model.pth"
     more = train_gan(images[:6], replace(TINY, epochs=3), tmp_path / "on", resume=between)
     assert more.epochs == 3
-
-
-TRAIN = """
-import sys
-from pathlib import Path
-import torch
-from train.gan import train_gan
-from train.gan_config import GanConfig
-from train.saving import Saving
-
-torch.set_num_threads(1)
-folder, epochs, background = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "background"
-latest = folder / "models" / "latest_model.pth"
-train_gan(
-    torch.load(sys.argv[4]),
-    GanConfig(epochs=epochs, batch_size=4, width=2, noise_dim=8, average_decay=0.9),
-    folder,
-    resume=latest if latest.exists() else None,
-    saving=Saving(0.25, 5, 1, 2, background=background),
-    on_batch=lambda report: print(report.epoch, flush=True),
-)
-print("done")
-"""
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("mode", ["foreground", "background"])
-def test_kills_at_random_instants_lose_at_most_the_epoch_under_way(
-    images: torch.Tensor, tmp_path: Path, assert_same: Same, mode: str
-) -> None:
-    """Set CHUNKPORT_KILLS for more of them."""
-    epochs = 4 + 3 * KILLS
-    torch.save(images, tmp_path / "images.pt")
-    instants = random.Random(3)  # noqa: S311 - nothing secret about it
-    killed = tmp_path / "killed"
-    latest = killed / "models" / "latest_model.pth"
-
-    def start() -> "subprocess.Popen[str]":
-        arguments = (str(killed), str(epochs), mode, str(tmp_path / "images.pt"))
-        return subprocess.Popen(
-            [sys.executable, "-c", TRAIN, *arguments],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    reached = 0
-    for _ in range(KILLS):
-        with start() as child:
-            assert child.stdout is not None
-            first = int(child.stdout.readline())
-            assert first == reached + 1  # it went on from the latest
-            time.sleep(instants.uniform(0, 0.5))
-            child.send_signal(signal.SIGKILL)
-            said = [first, *map(int, child.stdout.read().split())]
-        # the batches of an epoch are told before it is saved; two saves may be behind at once
-        reached = load_model_chunked(latest)["epoch"] if latest.exists() else 0
-        assert said[-1] - 2 <= reached <= said[-1]
-        for path in (killed / "models").glob("*.pth"):
-            if ".chunk_" not in path.name:
-                loaded = load_model_chunked(path)
-                assert loaded["epoch"] == len(loaded["history"]["D_loss"])
-    with start() as child:
-        assert child.stdout is not None
-        assert child.stdout.read().split()[-1] == "done"
-
-    uninterrupted = replace(TINY, epochs=epochs)
-    expected = train_gan(images, uninterrupted, tmp_path / "whole").checkpoint
-    assert_same(load_model_chunked(expected), load_model_chunked(latest))
-    names = [path.name for path in (killed / "models").iterdir()]
-    assert not [name for name in names if name.startswith(".")]
-    steps = [name for name in names if name.startswith("checkpoint_step_") and ".chunk" not in name]
-    assert len([name for name in steps if name.endswith(".pth")]) == 2

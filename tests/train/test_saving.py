@@ -79,8 +79,8 @@ def test_a_run_leaves_the_names_that_it_promises(images: torch.Tensor, tmp_path:
 def test_without_an_epoch_that_counts_there_is_no_best(
     images: torch.Tensor, tmp_path: Path
 ) -> None:
-    wary = replace(TINY, epochs=1, learning_rate=1e-9, discriminator_rate=1e-9)
-    result = train_gan(images, wary, tmp_path, saving=Saving(metric="d-fake"))
+    """Of two pictures, which are too few for KID."""
+    result = train_gan(images[:2], replace(TINY, epochs=1), tmp_path)
     assert result.best is None
     assert models(tmp_path) == ["final_gan.pth", "latest_model.pth"]
     assert [path.name for path in result.inference_folders] == ["model_v1.0_final"]
