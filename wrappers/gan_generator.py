@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from checkpoints import load_model_chunked
+from checkpoints import dequantize, load_model_chunked
 from chunkport.errors import BadInputError
 from networks.gan import (
     IMAGE_SIZE,
@@ -121,12 +121,12 @@ def load_network(checkpoint: Mapping[str, Any], origin: str) -> Generator:
 
 
 def open_network(path: Path) -> Generator:
-    """The generator in a checkpoint of any form, in chunks or not.
+    """The generator in a checkpoint of any form, in chunks or not, in 8 bits or as it was trained.
 
     Raises:
         BadInputError: the file is damaged, or holds no generator of this kind, whole and finite.
     """
-    return load_network(load_model_chunked(path), str(path))
+    return load_network(dequantize(load_model_chunked(path)), str(path))
 
 
 def contract(network: Generator) -> Contract:

@@ -35,6 +35,8 @@ def test_eight_bits_and_their_loss(tmp_path: Path, generator_checkpoint: Path) -
     assert beside["tensors"] == found["tensors"]
     restored = dequantize(torch.load(target, weights_only=True))
     network = load_network(restored, "small.pth")
+    for name, weight in open_network(target).state_dict().items():
+        assert torch.equal(weight, network.state_dict()[name])
     latent = torch.randn(4, 100, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         difference = network(latent) - open_network(generator_checkpoint)(latent)
