@@ -43,7 +43,9 @@ _FEW = 500  # below it FID and coverage tell more of chance than of the pictures
     help="Without --data-dir: the training run whose fruit is drawn again.",
 )
 @click.option("--fruit", "fruits", multiple=True, help="Only this kind of it; may be repeated.")
-@click.option("--drawn-seed", type=int, default=0, help="The --seed of that training run.")
+@click.option(
+    "--drawn-seed", type=click.IntRange(min=0), default=0, help="The --seed of that training run."
+)
 @click.option(
     "--count",
     type=click.IntRange(min=32, max=_MOST),
