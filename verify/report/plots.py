@@ -60,12 +60,12 @@ def draw_plot(
 ) -> Plot:
     """Draw the values of each label, of one epoch after the other, within limits or as they are.
 
-    Where they are `logarithmic`, each line of the drawing is ten times the one below it, but near 0
-    and below.
+    Where they are `logarithmic` and span as much as a power of ten, all of these have equal room,
+    but near 0 and below.
     """
     finite = [value for row in values.values() for value in row if math.isfinite(value)]
     lowest, highest = limits or (min(finite, default=0.0), max(finite, default=1.0))
-    if logarithmic:
+    if logarithmic and _logarithm(highest) - _logarithm(lowest) >= 1:
         heights = _equal_steps(_logarithm(lowest), _logarithm(highest), whole=True)
         marks = [_power(height) for height in heights]
         rows = {label: [_logarithm(value) for value in row] for label, row in values.items()}

@@ -72,6 +72,12 @@ def test_a_logarithmic_scale_gives_every_power_of_ten_as_much_room() -> None:
     assert plot.marks == ("1000", "10", "0.1", "0", "-0.1")
 
 
+def test_a_logarithmic_scale_is_none_where_values_lie_close_together() -> None:
+    row = [1256.0, 1000.0, 862.0]
+    close = draw_plot("Distance", "KID", {"KID": row}, logarithmic=True)
+    assert close == draw_plot("Distance", "KID", {"KID": row})
+
+
 def test_what_is_measured_only_now_and_then_has_its_dots() -> None:
     row = [math.nan if epoch % 10 else epoch / 100 for epoch in range(1, 101)] + [math.nan]
     plot = draw_plot("Distance", "KID", {"KID": row})
