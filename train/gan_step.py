@@ -11,8 +11,6 @@ from train.gan_state import GanState
 
 STEP_KEYS = ("D_loss", "G_loss", "D_real", "D_fake")
 """What a step measures: both losses, and the discriminator's mean answers (0 fake to 1 real)."""
-
-
 _NARROW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -41,7 +41,7 @@ def test_a_sound_installation_is_ready(run_chunkport: Run) -> None:
         "node",
         "tensorflow",
         "ray",
-        "accelerate",
+        "distributed",
         "tensorboard",
         "machine",
     } <= found.keys()
