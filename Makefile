@@ -31,6 +31,7 @@ demo: .venv/ready-to-run ## read a watermark under attack; train, convert, verif
 	$(BIN)/chunkport report $(DEMO)/tflite/*.tflite --checkpoint $(CHECKPOINT) \
 		--benchmark $(DEMO)/benchmark.json -o $(DEMO)/report.html
 
+# Files in their own order: by itself xdist begins those of few tests last, and the longest have one.
 test: lint $(IN_BROWSERS) ## lint, then the unit tests, then the integration tests
 	$(BIN)/pytest -m "not full_scale" -n 2 --dist loadfile --no-loadscope-reorder --durations 40
 

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -91,3 +95,19 @@ def test_gradients_reach_every_weight() -> None:
     }
     # GRN begins as the identity: its gamma is 0, and has a gradient all the same.
     assert without == set()
+
+
+@pytest.mark.integration
+def test_building_it_without_memory_leaves_the_compiler_alone() -> None:
+    """Loading PyTorch's compiler takes longer than reading a mark."""
+    code = (
+        "import sys, torch\n"
+        "from networks.embedder import Embedder\n"
+        "from networks.embedder_card import EmbedderCard\n"
+        "with torch.device('meta'):\n"
+        f"    assert Embedder({CARD!r}).message.weight.is_meta\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()

@@ -23,6 +23,7 @@ from train.saving import Saving
 CONFIG = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
 RICH = replace(
     CONFIG,
+    batch_size=8,  # normalised over two images alone, a value is 1 or -1 whatever the weights
     accumulate=2,
     diffaugment=("brightness", "contrast", "translation", "cutout"),
     input_noise=0.1,
@@ -159,7 +160,7 @@ def close(a: Path, b: Path) -> None:
         assert one[key].keys() == other[key].keys()
         for name in one[key].keys() - (UNSEEN if key.startswith("generator") else set()):
             torch.testing.assert_close(
-                other[key][name], one[key][name], rtol=1e-4, atol=2e-6, msg=f"{key}/{name}"
+                other[key][name], one[key][name], rtol=1e-4, atol=1e-5, msg=f"{key}/{name}"
             )
 
 
@@ -186,10 +187,10 @@ def test_two_processes_train_as_one_with_the_whole_batch(
     said = [process.communicate(timeout=300) for process in two]
     assert [process.returncode for process in two] == [0, 0], said
     # The first alone is told of steps; then both are refused.
-    assert [out.split() for out, _ in said] == [[*"11221122", "unlike"], ["unlike"]]
+    assert [out.split() for out, _ in said] == [[*"121122", "unlike"], ["unlike"]]
 
     together = json.loads((tmp_path / "two/steps.json").read_text())
-    assert len(together) == len(alone) == 8
+    assert len(together) == len(alone) == 6
     for ours, theirs in zip(together, alone, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5)
     for name in configs:
