@@ -211,6 +211,7 @@ PROFILES = {
             real_label=0.9,
             average_decay=0.99,
             sample_every=2,
+            evaluate_every=2,
         ),
         classes=("Apple", "Pear"),
         images_per_class=500,
