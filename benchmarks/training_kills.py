@@ -119,7 +119,7 @@ def command(
         noise_dim=8,
         sample_every=epochs,
     )
-    gan_run(config)  # imports what every process would
+    gan_run(config, images)  # imports what every process would
     rows: list[dict[str, Any]] = []
     ways = {name: way for name, way in _WAYS.items() if name in (chosen or _WAYS)}
     with output.progress("killing", len(ways)) as advance:
@@ -208,7 +208,7 @@ class _Trial:
     def _train(self, folder: Path, reports: int) -> NoReturn:
         """Never returns: the process trains to the end, or is killed."""
         try:
-            gan: Run[Any] = gan_run(self.config)
+            gan: Run[Any] = gan_run(self.config, self.images)
 
             def tell(report: BatchReport) -> None:
                 digest = _digest([network.state_dict() for network in gan.networks])

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from verify.report import CommandLine
     from verify.report.pictures import Picture
     from verify.report.plots import Plot
-    from verify.report.training import Said, Sample, SavedModel, State
+    from verify.report.training import Said, Sample, SavedModel, StandingSign, State
 
 PAGE_NAME, EVENTS_NAME = "training.html", "tensorboard"
 _REFRESH_SECONDS = 15
-_MOST_EARLIER = 24  # pictures, so that the page stays small
+_MOST_EARLIER = 16  # pictures, so that the page stays small
 _LARGE, _SMALL = 768, 192  # pixels of the newest picture and of the earlier ones
 _WARNING, _ROUTINE = "Warning: ", "[CHUNKED] "
 
@@ -35,8 +35,9 @@ _WARNING, _ROUTINE = "Warning: ", "[CHUNKED] "
 class Dashboard:
     """Shows one run in its output folder; what cannot be shown is announced, and no more.
 
-    A context around the training, which tells by how it ends whether the run is done. The command
-    that runs has `--output-dir` and `--resume`.
+    A context around the training, which tells by how it ends whether the run is done; where it
+    ends before the first step, nothing is shown. The command that runs has `--output-dir` and
+    `--resume`.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Dashboard:
             self._samples[report.epoch] = report.sample
         self._write("running")
         if self._events is not None:
-            with tolerated(f"{EVENTS_NAME}: lacks events of epoch {report.epoch}", self._announce):
+            with tolerated(f"{EVENTS_NAME}: lacks events of this run", self._announce):
                 self._events.on_epoch(report)
 
     def __enter__(self) -> "Dashboard":
@@ -104,6 +105,8 @@ class Dashboard:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, *_: Any
     ) -> None:
+        if self._began is None and self._last is None:
+            return  # refused: the page that is there may be of a run that is done
         if error is None:
             self._write("done")
         elif isinstance(error, Exception):
@@ -129,6 +132,7 @@ class Dashboard:
                 done=self._done,
                 left=self._left(),
                 facts=_facts(self._last.stats) if self._last else {},
+                signs=_signs(self._last) if self._last else (),
                 said=tuple(self._said),
                 plots=_plots(self._last) if self._last else (),
                 samples=self._shown_samples(),
@@ -145,11 +149,12 @@ class Dashboard:
     def _left(self) -> str:
         from verify.report.figures import duration
 
-        if self._began is None or self._done <= self._began[1]:
+        began, done_then = self._began or (0.0, self._done)
+        done_since = self._done - done_then
+        if done_since <= 0:
             return "just begun"
-        began, done_then = self._began
-        speed = (self._done - done_then) / (monotonic() - began)
-        return f"about {duration((self._epochs - self._done) / speed)} left"
+        left = (monotonic() - began) * (self._epochs - self._done) / done_since
+        return f"about {duration(left)} left"
 
     def _index(self) -> dict[str, Any]:
         """The folder's `models_index.json`; of a new run nothing, until it has saved."""
@@ -218,6 +223,16 @@ def _facts(stats: Mapping[str, Any]) -> dict[str, str]:
     return facts
 
 
+def _signs(report: "EpochReport") -> "tuple[StandingSign, ...]":
+    """Those of failure first."""
+    from verify.report.training import StandingSign
+
+    signs = [
+        StandingSign(sign.name, sign.good, sign.sentence, sign.remedy) for sign in report.signs
+    ]
+    return tuple(sorted(signs, key=lambda sign: sign.good))
+
+
 def _plots(report: "EpochReport") -> "tuple[Plot, ...]":
     from verify.report.plots import draw_plot
 
@@ -227,6 +242,7 @@ def _plots(report: "EpochReport") -> "tuple[Plot, ...]":
             panel.axis,
             {label: report.history[key] for key, label in panel.curves.items()},
             panel.limits,
+            logarithmic=panel.logarithmic,
         )
         for panel in report.panels
     )

@@ -38,7 +38,7 @@ def show_classes(output: Output, found: "Classified", by: str, of: str) -> None:
 
 
 def draw_and_classify(output: Output, checkpoint: Path, seed: int) -> None:
-    """Draw with a generator and show what comes along with chunkport sees in that.
+    """Draw with a generator and show what chunkport's own classifier takes the pictures for.
 
     Raises:
         BadInputError: the checkpoint holds no generator.

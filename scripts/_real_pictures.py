@@ -87,6 +87,7 @@ def drawn_fruit(
     unknown = [kind for kind in kinds if kind not in FRUITS]
     if unknown:
         raise UsageError(f"{unknown[0]}: no such fruit; choose one of {', '.join(FRUITS)}")
+    kinds = list(dict.fromkeys(kinds))
     unseen = min(-(-count // len(kinds)), per_kind)
 
     def draw(first: int, number: int, advance: Callable[..., None]) -> "RealPictures":

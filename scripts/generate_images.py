@@ -43,7 +43,9 @@ _USUAL_FOLDER = "generated_images"
     "--grid", type=click.IntRange(min=0), default=64, help="Pictures in grid_64.png; 0 for none."
 )
 @click.option(
-    "--classify", is_flag=True, help=f"Tell which fruit each looks like; in {_TABLE} too."
+    "--classify",
+    is_flag=True,
+    help=f"Tell which fruit each looks like; in {_TABLE} too, which is of the last such run.",
 )
 @click.option(
     "--classifier",

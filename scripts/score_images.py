@@ -76,7 +76,8 @@ def command(
 
     Every figure stands beside its floor, which is what held-out real pictures score, and its
     ceilings: the same pictures with noise, blurred and of one class alone, and what the generator
-    drew before its training. All SOURCEs draw from the same latents.
+    drew before its training. All SOURCEs draw from the same latents. In a folder grids of several
+    pictures (grid*.png) are passed over.
     """
     from networks.quality.judgement import judge_pictures
     from scripts._copies import choose_sheets, show_pairs, write_sheet
@@ -92,6 +93,8 @@ def command(
     named = named_sources(sources)
     sheets = choose_sheets(named, worst, force=force)
     eyes = _classifier(classifier)
+    for source in named:
+        pictures_of(output, source, 1, seed, num_threads)  # refused now, not when fruit is drawn
     if data_dir is None:
         real = _drawn(output, profile, fruits, count, drawn_seed)
     else:
@@ -132,12 +135,17 @@ def command(
         written = [str(sheet) for sheet in sheets]
         output.fact("worst", written, f"Likeliest copies: {', '.join(written)}")
         return
-    flags: list[object] = [*(item for kind in fruits for item in ("--fruit", kind))]
+    flags: list[object] = [item for kind in fruits for item in ("--fruit", kind)]
+    flags += ["--skip-bad-files"] if skip_bad_files else []
+    if group_by_fruit is not None:
+        flags.append("--group-by-fruit" if group_by_fruit else "--no-group-by-fruit")
     for flag, value, default in (
         ("--data-dir", data_dir, None),
         ("--held-out-dir", held_out_dir, None),
         ("--profile", profile, "standard"),
+        ("--drawn-seed", drawn_seed, 0),
         ("--count", count, 2000),
+        ("--seed", seed, 0),
         ("--classifier", classifier, None),
     ):
         flags += [] if value == default else [flag, value]

@@ -76,7 +76,7 @@ def _generator_step(state: GanState, fakes: Sequence[torch.Tensor], step: int) -
     """Teach the generator to have `fakes` taken for real: its loss, (1,)."""
     losses = []
     state.optimizer_g.zero_grad()
-    # The discriminator's own gradients are not needed here, and cost a third of the step.
+    # The discriminator's own gradients are not needed here, and are a tenth of the arithmetic.
     state.discriminator.requires_grad_(requires_grad=False)
     for fake in fakes:
         with _computing(state, fake.device):

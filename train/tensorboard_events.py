@@ -1,5 +1,6 @@
 """A run's figures, samples and config as events that TensorBoard shows."""
 
+import math
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,7 +53,8 @@ class TensorBoardEvents:
         step = report.stats["step"]
         writer = self._writer or self._open(step, report)
         for key, value in report.stats.items():
-            if key not in PLACE_KEYS and value is not None:
+            measured = isinstance(value, int | float) and not math.isnan(value)
+            if key not in PLACE_KEYS and measured:
                 group = "process" if key in PROCESS_KEYS else "figures"
                 writer.add_scalar(f"{group}/{key}", value, step)
         if report.sample is not None:

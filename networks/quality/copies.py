@@ -16,7 +16,7 @@ Thumbnails = NDArray[np.float32]
 _SIDE = 32
 _RARE = 5  # percentile
 _NEXT = 6  # so that a training picture may be there five times
-_NO_DISTANCE = 1e-3  # of 255 levels: what rounding makes of equal pictures
+NO_DISTANCE = 1e-3  # of 255 levels: what rounding makes of equal pictures
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def thumbnails(pictures: NDArray[np.uint8]) -> Thumbnails:
 
 def unusual(values: NDArray[np.float64]) -> float:
     """What one in twenty of these lies below; a little above what equal pictures have."""
-    return max(float(np.percentile(values, _RARE)), _NO_DISTANCE)
+    return max(float(np.percentile(values, _RARE)), NO_DISTANCE)
 
 
 def share_below(values: NDArray[np.float64], threshold: float) -> float:
@@ -58,7 +58,7 @@ def nearest_pairs(generated: Thumbnails, training: Thumbnails) -> list[Pair]:
         ValueError: fewer than six training pictures.
     """
     apart, places = nearest_of(generated, training, _NEXT)
-    closeness = apart[:, 0] / np.maximum(apart[:, -1], _NO_DISTANCE)
+    closeness = apart[:, 0] / np.maximum(apart[:, -1], NO_DISTANCE)
     order = np.argsort(closeness, kind="stable")
     return [
         Pair(int(place), int(places[place, 0]), float(apart[place, 0]), float(closeness[place]))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from chunkport.errors import UsageError
 from networks.fruit_classifier import FIT_ACCURACY
 from networks.quality.copies import (
+    NO_DISTANCE,
     Pair,
     Thumbnails,
     nearest_pairs,
@@ -114,7 +115,17 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Yardstick:
-    """Of the real pictures, what every set is held against."""
+    """Of the real pictures, what every set is held against.
+
+    Attributes:
+        classes_count: whether the classifier is trusted with classes.
+        real: what it sees in those that sets are compared with.
+        training: all among which copies are looked for.
+        apart: how much two real pictures differ on average.
+        fellow, copy: what 1 in 20 held-out ones are nearer than, to another of them and to one
+            training picture.
+        checkerboard: the share of energy that real ones have there.
+    """
 
     classifier: Classifier
     classes_count: bool
@@ -180,10 +191,10 @@ def judge_pictures(
         on_judged: is called with the name of each set once it is judged.
 
     Raises:
-        UsageError: a set has fewer than 32 pictures.
+        UsageError: a set has fewer than 32 pictures, or the real ones are all the same.
     """
-    sizes = {**{name: len(it) for name, it in fakes.items()}, "real": len(real)}
-    sizes["held-out"] = len(held_out)
+    sizes = {"held-out": len(held_out), "real": len(real)}
+    sizes |= {name: len(pictures) for name, pictures in fakes.items()}
     if untrained is not None:
         sizes["untrained"] = len(untrained)
     fewest = min(sizes, key=sizes.__getitem__)
@@ -234,12 +245,15 @@ def _measure(
     chosen = real.pictures[_some(len(real), count, seed)]
     training, of_unseen = thumbnails(real.pictures), thumbnails(unseen.pictures)
     closeness = [pair.closeness for pair in nearest_pairs(of_unseen, training)]
+    apart = mean_distance(distances(thumbnails(chosen)))
+    if apart < NO_DISTANCE:
+        raise UsageError("the real pictures are all the same; name a folder of different ones")
     return _Yardstick(
         classifier=classifier,
         classes_count=classes_count,
         real=see(chosen, classifier.network),
         training=training,
-        apart=mean_distance(distances(thumbnails(chosen))),
+        apart=apart,
         fellow=unusual(nearest_distances(distances(of_unseen))),
         copy=unusual(np.array(closeness)),
         checkerboard=checkerboard_share(chosen),

@@ -61,7 +61,9 @@ def test_a_generator_without_a_checkerboard_converts_and_passes(
     network = make_generator(seed=0, upsampling="resize")
     checkpoint = save_generator(network, tmp_path / "model.pth")
     precisions = ["fp32", "fp16", "int8-dynamic"]
-    made = convert_checkpoint(checkpoint, "gan-generator", precisions, tmp_path / "out")
+    made = convert_checkpoint(
+        checkpoint, "gan-generator", precisions, tmp_path / "out", isolated=False
+    )
     assert [file.precision for file in made.files] == precisions
     reference = compute_reference("gan-generator", checkpoint, 4, seed=0)
     verdicts = [judge(identify(file.path), reference, threads=1) for file in made.files]

@@ -17,6 +17,7 @@ from scripts.train_gan import command
 from train.curves import Panel
 from train.gan_config import GanConfig
 from train.loop import BatchReport, EpochReport
+from train.signs import Sign
 
 CONFIG = GanConfig(epochs=4)
 RESUMED = "chunkport train-gan --output-dir out --epochs 4 --resume out/models/latest_model.pth"
@@ -45,7 +46,11 @@ def epoch_report(epoch: int) -> EpochReport:
     history = {"D_loss": [1.0 / done for done in range(1, epoch + 1)]}
     panels = (Panel("Losses", "nats", {"D_loss": "discriminator"}),)
     latest = Path("out/models/latest_model.pth")
-    return EpochReport(epoch, 4, {"D_loss": 1.0}, latest, sample, stats, history, panels)
+    signs = (
+        Sign("steady", good=True, sentence="the losses are steady"),
+        Sign("weak", good=False, sentence="D guesses", remedy="a higher rate"),
+    )[: 2 - epoch // 4]
+    return EpochReport(epoch, 4, {"D_loss": 1.0}, latest, sample, stats, history, panels, signs)
 
 
 def shown() -> str:
@@ -81,11 +86,13 @@ def test_the_page_follows_the_run_to_its_end() -> None:
         dashboard.on_epoch(epoch_report(1))
         assert "! Warning D_loss is near 0: the discriminator is too strong" in shown()
         assert "CHUNKED" not in shown()
+        assert "Signs ✗ Failure weak : D guesses. Try a higher rate. ✓ Success steady" in shown()
         assert re.search(r"25% Epoch 2 of 4, about \d+ (s|min) left\.", shown())
         assert "best_model.pth best 1 5 0.5 0.94" in shown()
         assert RESUMED in shown()
         for epoch in (2, 3, 4):
             dashboard.on_epoch(epoch_report(epoch))
+        assert "Signs ✓ Success steady : the losses are steady. What the run said" in shown()
     assert "Done All 4 epochs are trained." in shown()
     assert 'http-equiv="refresh"' not in shown()
     assert "--resume" not in shown()
@@ -150,3 +157,12 @@ def test_a_page_that_cannot_be_written_stops_nothing() -> None:
         dashboard.on_epoch(epoch_report(1))
     warning = "Warning: out/training.html: is not written (Is a directory); training goes on."
     assert said == [warning] * 2
+
+
+@pytest.mark.usefixtures("typed")
+def test_a_run_that_was_refused_leaves_the_page_of_another_alone() -> None:
+    Path("out/training.html").write_text("of a run that is done")
+    dashboard = Dashboard(CONFIG, lambda _said: None)
+    with pytest.raises(UsageError), dashboard:
+        raise UsageError("seed 0 became 7")
+    assert Path("out/training.html").read_text() == "of a run that is done"

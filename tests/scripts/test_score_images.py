@@ -153,20 +153,18 @@ def test_a_classifier_that_does_not_know_the_pictures_says_nothing_of_them(
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        (("empty",), (2, "empty: holds neither pictures nor a generator")),
-        (("absent.pth",), (5, "absent.pth")),
+        (("empty", "--data-dir", "REAL"), (2, "empty: holds neither pictures nor a generator")),
+        (("absent.pth", "--data-dir", "REAL"), (5, "absent.pth")),
         (("empty", "--held-out-dir", "empty"), (2, "--held-out-dir needs --data-dir")),
-        (("empty", "--data-dir", "empty"), (2, "empty: no pictures")),
-        (("empty", "--fruit", "Kiwi"), (2, "Kiwi: no such fruit; choose one of Apple")),
+        (("REAL", "--data-dir", "empty"), (2, "empty: no pictures")),
+        (("REAL", "--fruit", "Kiwi"), (2, "Kiwi: no such fruit; choose one of Apple")),
     ],
 )
 def test_what_cannot_be_is_refused(
     run_here: Run, tmp_path: Path, real: Path, arguments: tuple[str, ...], refusal: tuple[int, str]
 ) -> None:
     (tmp_path / "empty").mkdir()
-    if not any(word.startswith("--") for word in arguments):
-        arguments = (*arguments, "--data-dir", str(real))
-    done = run_here("score-images", *arguments)
+    done = run_here("score-images", *(word.replace("REAL", str(real)) for word in arguments))
     assert done.returncode == refusal[0], done.stderr
     assert refusal[1] in done.stderr
 

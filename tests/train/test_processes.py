@@ -23,6 +23,7 @@ from train.saving import Saving
 CONFIG = GanConfig(epochs=2, batch_size=4, width=2, noise_dim=8, average_decay=0.9)
 RICH = replace(
     CONFIG,
+    batch_size=8,  # normalised over two images alone, a value is 1 or -1 whatever the weights
     accumulate=2,
     diffaugment=("brightness", "contrast", "translation", "cutout"),
     input_noise=0.1,
@@ -136,12 +137,12 @@ def told(report):
 with joined_processes("cpu") as processes:
     for name, values in json.loads(configs).items():
         config = GanConfig.from_dict(values)
-        run = replace(gan_run(config, processes), panels=())
+        run = replace(gan_run(config, images, processes), panels=())
         train(run, images, folder / name, saving=often, on_batch=told)
     if resume:
         starts = {"again": folder / "plain/models/checkpoint_step_3.pth", "on": Path(resume)}
         for name, start in starts.items():
-            run = replace(gan_run(config, processes), panels=())
+            run = replace(gan_run(config, images, processes), panels=())
             train(run, images, folder / name, resume=start, saving=often)
     if processes.first:
         (folder / "steps.json").write_text(json.dumps(steps))
@@ -159,7 +160,7 @@ def close(a: Path, b: Path) -> None:
         assert one[key].keys() == other[key].keys()
         for name in one[key].keys() - (UNSEEN if key.startswith("generator") else set()):
             torch.testing.assert_close(
-                other[key][name], one[key][name], rtol=1e-4, atol=2e-6, msg=f"{key}/{name}"
+                other[key][name], one[key][name], rtol=1e-4, atol=1e-5, msg=f"{key}/{name}"
             )
 
 
@@ -172,7 +173,7 @@ def test_two_processes_train_as_one_with_the_whole_batch(
     alone: list[dict[str, float]] = []
     for name, config in configs.items():
         train(
-            replace(gan_run(config), panels=()),
+            replace(gan_run(config, images), panels=()),
             images,
             tmp_path / "one" / name,
             saving=OFTEN,
@@ -186,10 +187,10 @@ def test_two_processes_train_as_one_with_the_whole_batch(
     said = [process.communicate(timeout=300) for process in two]
     assert [process.returncode for process in two] == [0, 0], said
     # The first alone is told of steps; then both are refused.
-    assert [out.split() for out, _ in said] == [[*"11221122", "unlike"], ["unlike"]]
+    assert [out.split() for out, _ in said] == [[*"121122", "unlike"], ["unlike"]]
 
     together = json.loads((tmp_path / "two/steps.json").read_text())
-    assert len(together) == len(alone) == 8
+    assert len(together) == len(alone) == 6
     for ours, theirs in zip(together, alone, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5)
     for name in configs:
@@ -202,7 +203,7 @@ def test_two_processes_train_as_one_with_the_whole_batch(
     assert sorted(path.name for path in models.glob("*.pth")) == sorted(
         path.name for path in of_one.glob("*.pth")
     )
-    run = replace(gan_run(CONFIG), panels=())
+    run = replace(gan_run(CONFIG, images), panels=())
     on = train(run, images, tmp_path / "on", resume=models / "checkpoint_step_3.pth")
     close(of_one / "latest_model.pth", on.checkpoint)
 

@@ -34,7 +34,7 @@ def report(epoch: int, loss: float, sample: Path | None = None) -> EpochReport:
     stats = {
         "kind": "epoch", "epoch": epoch, "step": 4 * epoch, "time": "now", "seconds": 2.5,
         "images": 40, "images_per_second": 16.0, "rss_bytes": None, "learning_rate": 2e-4,
-        "loss": loss,
+        "loss": loss, "kid": math.nan, "signs": ["steady"],
     }  # fmt: skip
     return EpochReport(epoch, 3, {"loss": loss}, Path("latest"), sample, stats, {}, ())
 
@@ -76,7 +76,7 @@ def test_figures_costs_samples_and_the_config_are_there(sample: Path, tmp_path: 
     assert found["figures/loss"] == [(4, 0.75), (8, 0.5)]
     assert found["figures/learning_rate"] == [(4, pytest.approx(2e-4)), (8, pytest.approx(2e-4))]
     assert found["process/images_per_second"] == [(4, 16), (8, 16)]
-    assert "process/rss_bytes" not in found
+    assert {"process/rss_bytes", "figures/kid", "figures/signs"}.isdisjoint(found)
     ((step, picture),) = found["samples"]
     assert (step, picture.width, picture.height, picture.colorspace) == (4, 8, 8, 1)
     assert picture.encoded_image_string == sample.read_bytes()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from verify.report.figures import figure
 
 SIDE = 1000  # of the drawing, in its own units
-_TICKS = 4
-_FEW_EPOCHS = 40  # up to which each has its dot
+_TICKS = 5
+_FEW_VALUES = 40  # up to which each has its dot
 _NEAR_ZERO = 0.01  # up to which a logarithmic scale is in proportion
 
 
@@ -19,8 +19,7 @@ class Curve:
     Attributes:
         label: what it is of.
         now: the last value that there is, as text.
-        path: an SVG path, from the left to the right and from 0 at the top to `SIDE`; it has gaps
-            where values are not finite.
+        path: an SVG path, from the left to the right and from 0 at the top to `SIDE`.
         dots: a path of points, for each value where they are few.
     """
 
@@ -90,9 +89,9 @@ def draw_plot(
 
 
 def _ends(row: Sequence[float]) -> tuple[str, str]:
-    """The first value that there is and the last one."""
-    there = [value for value in row if not math.isnan(value)] or [None]
-    return figure(there[0]), figure(there[-1])
+    """The first value that there is and the last one, as text."""
+    there = [value for value in row if not math.isnan(value)]
+    return (figure(there[0]), figure(there[-1])) if there else ("", "")
 
 
 def _equal_steps(lowest: float, highest: float, *, whole: bool = False) -> list[float]:
@@ -122,19 +121,16 @@ def _power(height: float) -> float:
 
 
 def _paths(row: Sequence[float], bottom: float, top: float) -> tuple[str, str]:
-    """The line, and its dots where epochs are few; a value between gaps has one anyway."""
-    path, dots = "", ""
+    """The line and its dots; it goes on over what was not measured, and breaks at infinities."""
+    path, dots, pen = "", "", "M"
+    few = sum(map(math.isfinite, row)) <= _FEW_VALUES
     for index, value in enumerate(row):
-        if not math.isfinite(value):
-            continue
-        after_one, before_one = (
-            0 <= beside < len(row) and math.isfinite(row[beside])
-            for beside in (index - 1, index + 1)
-        )
-        across = SIDE / 2 if len(row) == 1 else SIDE * index / (len(row) - 1)
-        down = SIDE * (top - min(max(value, bottom), top)) / (top - bottom)
-        place = f"{across:.1f} {down:.1f}"
-        path += f"{'L' if after_one else 'M'}{place}"
-        if len(row) <= _FEW_EPOCHS or not (after_one or before_one):
-            dots += f"M{place}h0"
+        if math.isfinite(value):
+            across = SIDE / 2 if len(row) == 1 else SIDE * index / (len(row) - 1)
+            down = SIDE * (top - min(max(value, bottom), top)) / (top - bottom)
+            path += f"{pen}{across:.1f} {down:.1f}"
+            dots += f"M{across:.1f} {down:.1f}h0" if few else ""
+            pen = "L"
+        elif math.isinf(value):
+            pen = "M"
     return path, dots

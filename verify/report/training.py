@@ -12,6 +12,16 @@ State = Literal["running", "done", "interrupted", "failed"]
 
 
 @dataclass(frozen=True)
+class StandingSign:
+    """A sign of success or failure that stands now; `remedy` is what to try, if anything."""
+
+    name: str
+    good: bool
+    sentence: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Said:
     """Something that the run announced, first after `epoch` whole epochs."""
 
@@ -54,6 +64,7 @@ class TrainingPage:
         done: how many of them, with the part of the one under way.
         left: how long the rest will take, in words.
         facts: of the last epoch, by name.
+        signs: that stand after the last epoch.
         said: by the run, in order.
         plots: of the history.
         samples: in the order of epochs; the last is shown large.
@@ -75,6 +86,7 @@ class TrainingPage:
     refresh_seconds: int
     reason: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    signs: tuple[StandingSign, ...] = ()
     said: tuple[Said, ...] = ()
     plots: tuple[Plot, ...] = ()
     samples: tuple[Sample, ...] = ()

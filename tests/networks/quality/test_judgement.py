@@ -166,8 +166,14 @@ def test_pictures_without_classes_are_judged_all_the_same(unseen_fruit: RealPict
     assert "one class" in found.ceilings
 
 
-def test_too_few_are_refused_by_name(unseen_fruit: RealPictures) -> None:
+def test_too_few_and_too_alike_are_refused(unseen_fruit: RealPictures) -> None:
     with pytest.raises(UsageError, match="mine: 31 pictures are too few to judge; give 32 or more"):
         judge_pictures(
             {"mine": unseen_fruit.pictures[:31]}, unseen_fruit, unseen_fruit, shipped_classifier()
         )
+    same = RealPictures(np.repeat(unseen_fruit.pictures[:1], 40, axis=0))
+    with pytest.raises(UsageError, match="the real pictures are all the same"):
+        judge_pictures({"mine": unseen_fruit.pictures}, same, unseen_fruit, shipped_classifier())
+    few = unseen_fruit.chosen(np.arange(20))
+    with pytest.raises(UsageError, match="held-out: 20 pictures are too few"):
+        judge_pictures({"mine": few.pictures}, unseen_fruit, few, shipped_classifier())

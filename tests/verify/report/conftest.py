@@ -27,7 +27,7 @@ from verify.report.op_list import OpKind, OpList
 from verify.report.page import render
 from verify.report.pictures import Picture, png
 from verify.report.plots import draw_plot
-from verify.report.training import Said, Sample, SavedModel, TrainingPage
+from verify.report.training import Said, Sample, SavedModel, StandingSign, TrainingPage
 from verify.risks.findings import Finding, Part, RiskAudit
 from verify.verdict import Check, Verdict, against_limit, skipped, yes_or_no
 from verify.weight_map import WeightMap, WeightPart
@@ -285,6 +285,7 @@ def training(made: Made) -> TrainingPage:
         command="train-gan", folder="fruit", state="running", epochs=4, done=1.4,
         left="about 3 min left", written="2025-01-18 14:30:45 UTC", refresh_seconds=15,
         facts={"images per second": "12.5", "memory": "440.1 MB"},
+        signs=(StandingSign("mode-collapse", good=False, sentence="alike", remedy="another seed"),),
         said=(Said("D_loss near 0", 1, warning=True), Said("2 lines cut off.", 0, warning=False)),
         plots=(draw_plot("Losses", "nats", losses), draw_plot("Score", "of 1", {"all": [0.5]})),
         samples=tuple(Sample(n, made.picture, f"training_progress/{n}.png") for n in (1, 2)),

@@ -19,7 +19,7 @@ def test_a_curve_goes_from_the_left_to_the_right_at_the_height_of_its_values() -
     assert points(curve.path) == [(0, SIDE), (SIDE / 2, 0.75 * SIDE), (SIDE, 0)]
     assert curve.path.count("M") == 1
     assert points(curve.dots) == points(curve.path)
-    assert plot.marks == ("1", "0.75", "0.5", "0.25", "0")
+    assert plot.marks == ("1", "0.8", "0.6", "0.4", "0.2", "0")
 
 
 def test_the_scale_reaches_around_all_curves_in_equal_steps() -> None:
@@ -34,9 +34,9 @@ def test_the_scale_reaches_around_all_curves_in_equal_steps() -> None:
     assert heights[2] == max(heights)
 
 
-def test_what_is_no_number_leaves_a_gap() -> None:
+def test_infinities_leave_a_gap_and_what_was_not_measured_none() -> None:
     (curve,) = draw_plot("L", "nats", {"D": [1.0, math.inf, 2.0, math.nan, 3.0, 4.0]}).curves
-    assert curve.path.count("M") == 3
+    assert curve.path.count("M") == 2
     assert len(points(curve.path)) == 4
     assert "nan" not in curve.path + curve.dots
 

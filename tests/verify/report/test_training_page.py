@@ -9,7 +9,7 @@ import pytest
 
 from chunkport.errors import UsageError
 from verify.report import CommandLine
-from verify.report.training import Said, State, TrainingPage
+from verify.report.training import Said, StandingSign, State, TrainingPage
 from verify.report.training_page import render_training, write_training_page
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def test_all_of_a_run_under_way_is_there(made: "Made", training: TrainingPage) -
     title = page.find("head/title")
     assert made.text(title) == "35%: train-gan, 4 epochs"
     assert [made.text(it) for it in page.findall(".//section[@id='signs']//li")] == [
+        "✗ Failure mode-collapse: alike. Try another seed.",
         "! Warning D_loss near 0 after epoch 1",
         "Note 2 lines cut off. before epoch 1 was over",
     ]
@@ -87,6 +88,7 @@ def test_what_a_run_says_cannot_become_part_of_the_page(
             training,
             folder=HOSTILE,
             reason=HOSTILE,
+            signs=(StandingSign(HOSTILE, good=True, sentence=HOSTILE, remedy=""),),
             said=(Said(HOSTILE, 1, warning=True),),
             commands=(CommandLine(HOSTILE, HOSTILE),),
         )
