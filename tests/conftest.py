@@ -103,13 +103,8 @@ def generator_conversion(
     """`generator_checkpoint`, converted to every precision; takes seconds, so once for all."""
     from convert.pipeline import convert_checkpoint
 
-    return convert_checkpoint(
-        generator_checkpoint,
-        "gan-generator",
-        ["fp32", "fp16", "int8-dynamic"],
-        tmp_path_factory.mktemp("converted"),
-        isolated=False,
-    )
+    names, folder = ["fp32", "fp16", "int8-dynamic"], tmp_path_factory.mktemp("converted")
+    return convert_checkpoint(generator_checkpoint, "gan-generator", names, folder, isolated=False)
 
 
 @pytest.fixture(scope="session")
@@ -125,10 +120,7 @@ def generator_integers(generator_checkpoint: Path, tmp_path_factory: Any) -> dic
 
     names, folder = "int4-dynamic int4-block32 int8-static int16x8", tmp_path_factory.mktemp("few")
     made = convert_checkpoint(
-        generator_checkpoint,
-        "gan-generator",
-        names.split(),
-        folder,
+        *(generator_checkpoint, "gan-generator", names.split(), folder),
         integer_io=True,
         isolated=False,
     )
