@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from checkpoints import load_model_chunked, read_inference_folder
+from checkpoints import load_model_chunked, read_inference_folder, save_model_chunked
+from networks.gan import UPSAMPLINGS, Generator
 from train.gan import train_gan
 from train.gan_config import GanConfig
+from train.gan_release import generator_for_use
 from train.saving import Saving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +64,21 @@ def test_best_and_final_become_folders_of_one_version(images: torch.Tensor, tmp_
             "width": 4,
             "upsampling": "transposed",
         }
+
+
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_it_is_told_how_it_upsamples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upsampling: str
+) -> None:
+    weights = Generator(noise_dim=8, width=2, upsampling=upsampling).state_dict()
+    values = {"noise_dim": 8, "width": 2, "generator_state_dict": weights}
+    monkeypatch.chdir(tmp_path)
+    save_model_chunked(values, Path("full_model.pth"), announce=lambda _line: None)
+    model = generator_for_use(Path("full_model.pth"))
+    assert model.config["upsampling"] == model.weights["upsampling"] == upsampling
+    named: dict[str, torch.Tensor] = {}
+    exec(model.load_code, named)  # noqa: S102 - what a reader of the README types
+    assert named["images"].shape == (4, 1, 128, 128)
 
 
 @pytest.mark.integration

@@ -63,6 +63,13 @@ def test_transparency_becomes_white_and_16_bits_are_scaled(tmp_path: Path) -> No
     assert set(read_image(tmp_path / "deep.png").ravel()) == {128}
 
 
+def test_a_fruit_that_fills_its_picture_is_not_taken_for_its_background(tmp_path: Path) -> None:
+    pixels = np.full((100, 200), 240, np.uint8)
+    pixels[:, 20:180] = 40  # most of either end, but no corner
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    assert read_image(tmp_path / "wide.png")[0, 64] == 240
+
+
 def test_what_is_not_square_keeps_its_shape_on_its_own_background(tmp_path: Path) -> None:
     """A round fruit that fills the height of a wide picture is as wide as it is high."""
     wide = Image.new("RGB", (300, 150), (230, 230, 230))
