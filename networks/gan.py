@@ -18,6 +18,7 @@ SEED_SIZE = 8
 _KERNEL = 5
 SLOPE = 0.2
 DROPOUT = 0.3
+INITIAL_STD = 0.02
 UPSAMPLINGS = {"transposed": _KERNEL, "transposed-4": 4, "resize": 3}
 """How a generator doubles sizes, and the kernel by which its weights tell.
 
@@ -143,3 +144,18 @@ class Discriminator(nn.Module):
         """
         for layer in (self.conv1, self.conv2, self.conv3, self.conv4, self.fc):
             spectral_norm(layer)
+
+
+def start_weights(network: Generator | Discriminator, std: float = INITIAL_STD) -> None:
+    """DCGAN's starting weights (Radford et al. 2016, section 4), with its deviation or another.
+
+    It is meant for 64 channels; fewer inputs need larger weights to pass on as strong a signal.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, std * (WIDTH / network.width) ** 0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, std)
+            nn.init.zeros_(module.bias)

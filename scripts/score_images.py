@@ -77,9 +77,9 @@ def command(
     """Judge the pictures of each SOURCE, a generator's checkpoint, a .tflite or a folder.
 
     Every figure stands beside its floor, which is what held-out real pictures score, and its
-    ceilings: the same pictures with noise, blurred and of one class alone, and what the generator
-    drew before its training. All SOURCEs draw from the same latents. In a folder grids of several
-    pictures (grid*.png) are passed over.
+    ceilings: the same pictures with noise, blurred and of one class alone, and what a generator
+    like it draws before its training. All SOURCEs draw from the same latents. In a folder grids of
+    several pictures (grid*.png) are passed over.
     """
     from networks.quality.judgement import judge_pictures
     from scripts._copies import choose_sheets, show_pairs, write_sheet

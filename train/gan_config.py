@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chunkport.errors import UsageError
-from networks.gan import DROPOUT, NOISE_DIM, UPSAMPLINGS, WIDTH
+from networks.gan import DROPOUT, INITIAL_STD, NOISE_DIM, UPSAMPLINGS, WIDTH
 from train.augmentation import AUGMENTATIONS
 from train.config_values import refuse_other_values
 from train.gan_losses import LOSSES
@@ -30,7 +30,7 @@ _LATER = {
     "input_noise": 0.0,
     "input_noise_steps": 1000,
     "clip_gradients": 0.0,
-    "initial_std": 0.02,
+    "initial_std": INITIAL_STD,
 }
 """Settings that older checkpoints do not have, by what those were trained by."""
 _Rule = tuple[Callable[[Any], bool], str]
@@ -145,7 +145,7 @@ class GanConfig:
     input_noise: float = 0.0
     input_noise_steps: int = 1000
     clip_gradients: float = 0.0
-    initial_std: float = 0.02
+    initial_std: float = INITIAL_STD
 
     def __post_init__(self) -> None:
         for name, (allows, remedy) in _ALLOWED.items():

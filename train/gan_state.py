@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, update_bn
 
-from networks.gan import WIDTH, Discriminator, Generator
+from networks.gan import Discriminator, Generator, start_weights
 from train.dropout import CpuDropout
 from train.gan_config import GanConfig
 from train.processes import ALONE, Processes
@@ -32,21 +32,6 @@ class GanState:
     optimizer_d: torch.optim.Adam
     scaler: torch.amp.GradScaler
     processes: Processes = ALONE
-
-
-def _init_weights(network: nn.Module, std: float, width: int) -> None:
-    """DCGAN's starting weights (Radford et al. 2016, section 4), with its deviation or another.
-
-    It is meant for 64 channels; fewer inputs need larger weights to pass on as strong a signal.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(module.weight, 0.0, std * (WIDTH / width) ** 0.5)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, std)
-            nn.init.zeros_(module.bias)
 
 
 def _averaged(generator: Generator, decay: float) -> AveragedModel:
@@ -77,7 +62,7 @@ def new_state(config: GanConfig, processes: Processes = ALONE) -> GanState:
         discriminator = Discriminator(config.width, config.dropout)
         discriminator.dropout = CpuDropout(config.dropout)
         for network in (generator, discriminator):
-            _init_weights(network, config.initial_std, config.width)
+            start_weights(network, config.initial_std)
         if config.spectral_norm:
             discriminator.limit_gain()
     for convolution in (generator.deconv1, discriminator.conv1):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import BatchNorm1d, BatchNorm2d
 
 from checkpoints.inference_folder import WEIGHTS
 from chunkport.errors import BadInputError
 from convert.card import read_card
+from networks.gan import Generator, start_weights
 from verify.message_readers import TFLITE
 from verify.opening import open_session
 from verify.picture_outputs import as_pictures, is_picture
@@ -61,18 +63,21 @@ def generate_pictures(
 
 
 def untrained_pictures(checkpoint: Path, count: int, seed: int) -> NDArray[np.uint8]:
-    """What the checkpoint's generator draws with fresh weights, which the seed decides too.
+    """What a generator such as the checkpoint's draws before its first step.
+
+    Its weights are such as `train-gan` starts from; the seed decides them too.
 
     Raises:
         BadInputError: as `generate_pictures`.
     """
     with torch.random.fork_rng(devices=[]):
         network = _open(checkpoint)
+        assert isinstance(network, Generator)
         torch.manual_seed(seed % _SEEDS)
-        for part in network.modules():
-            reset = getattr(part, "reset_parameters", None)
-            if reset is not None:
-                reset()
+        start_weights(network)
+    for part in network.modules():
+        if isinstance(part, BatchNorm1d | BatchNorm2d):
+            part.reset_running_stats()
     return np.concatenate([_levels(part) for part in _draw(network, count, seed)])
 
 

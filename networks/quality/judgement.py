@@ -186,7 +186,7 @@ def judge_pictures(
         real: the pictures that a generator was trained on.
         held_out: real pictures that it was not trained on.
         classifier: sees the features.
-        untrained: what the generator drew before its training, for a ceiling.
+        untrained: what such a generator draws before its training, for a ceiling.
         seed: of the choice where there are more, and of the noise of a ceiling.
         on_judged: is called with the name of each set once it is judged.
 

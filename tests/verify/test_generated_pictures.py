@@ -59,6 +59,15 @@ def test_an_untrained_generator_is_not_the_trained_one_and_the_seed_decides_it(t
     assert found.std() < trained.std()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_an_untrained_generator_is_as_grey_as_one_that_training_starts_from(
+    make_generator: Make, tmp_path: Path, seed: int
+) -> None:
+    trained = make_generator(seed=0, width=8, noise_dim=8).state_dict()
+    path = save_model_chunked(trained, tmp_path / "small.pth").path
+    assert abs(untrained_pictures(path, 4, seed).mean() - 127.5) < 1
+
+
 def test_what_draws_no_pictures_is_named(tinyseal_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="generator_state_dict"):
         generate_pictures(tinyseal_checkpoint, 1, 0)
