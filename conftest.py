@@ -34,8 +34,12 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture
-def start_together(tmp_path: Path) -> "Callable[..., list[subprocess.Popen[str]]]":
-    """`(*arguments)` to two processes of Python, told of each other as a launcher does it."""
+def start_together(tmp_path: Path) -> "Iterator[Callable[..., list[subprocess.Popen[str]]]]":
+    """`(*arguments)` to two processes of Python, told of each other as a launcher does it.
+
+    None outlives the test: one that fails would leave them training.
+    """
+    started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str | Path) -> "list[subprocess.Popen[str]]":
         with socket.socket() as found:
@@ -43,7 +47,7 @@ def start_together(tmp_path: Path) -> "Callable[..., list[subprocess.Popen[str]]
             port = str(found.getsockname()[1])
         told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         told |= {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
-        return [
+        both = [
             subprocess.Popen(  # noqa: S603 - runs our own commands
                 [sys.executable, *map(str, arguments)],
                 cwd=tmp_path,
@@ -54,8 +58,13 @@ def start_together(tmp_path: Path) -> "Callable[..., list[subprocess.Popen[str]]
             )
             for rank in ("0", "1")
         ]
+        started.extend(both)
+        return both
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @dataclass(frozen=True)

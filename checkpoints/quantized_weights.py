@@ -82,7 +82,9 @@ def dequantize(contents: Mapping[str, Any]) -> dict[str, Any]:
             name = key.removesuffix(VALUES)
             scale = contents.get(f"{name}{SCALE}")
             if not isinstance(scale, torch.Tensor) or scale.shape != value.shape[:1]:
-                raise BadInputError(f"{key}: has no scale for each of {value.shape[0]} rows")
+                raise BadInputError(
+                    f"{key}: has no scale for each of {value.shape[0]} rows; quantize anew"
+                )
             found[name] = _restored(value, scale)
         elif not _holds_values(f"{str(key).removesuffix(SCALE)}{VALUES}", contents):
             found[key] = value

@@ -135,10 +135,11 @@ class Discriminator(nn.Module):
         return logit
 
     def limit_gain(self) -> None:
-        """Divide the weights of each layer by the most that it can stretch an input.
+        """Divide each layer's weights, as a matrix (outputs, taps), by its largest singular value.
 
-        Spectral normalization (Miyato et al. 2018). It begins with random vectors, and changes the
-        names of the weights.
+        Spectral normalization (Miyato et al. 2018). A pixel is in up to nine patches that a
+        convolution sees, which may so still stretch a picture, threefold at most. It begins with
+        random vectors, and changes the names of the weights.
         """
         for layer in (self.conv1, self.conv2, self.conv3, self.conv4, self.fc):
             spectral_norm(layer)

@@ -71,8 +71,16 @@ def _shown(figure: "Figure", found: "SetQuality") -> str:
     if value is None or math.isnan(value):
         return "-"
     if figure.name == "kid":
-        return f"{value:.3f} ± {found.kid_highest - value:.3f}"
+        return with_interval(value, found.kid_highest - value)
     return f"{value:.1%}" if figure.share else number(value)
+
+
+def with_interval(value: float, half: float) -> str:
+    """With as many digits as half the interval has two of: features differ in scale."""
+    if half <= 0:
+        return f"{number(value)} ± 0"
+    digits = max(1 - math.floor(math.log10(half)), 0)
+    return f"{value:.{digits}f} ± {half:.{digits}f}"
 
 
 def _classes(output: Output, sets: "Mapping[str, SetQuality]") -> None:

@@ -1,5 +1,6 @@
 """The real pictures that generated ones are judged by: those of a folder, or drawn fruit."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _FIRST_UNSEEN = 1 << 24  # train-gan draws its fruit from 0 on, of the same seeds
 _HALF = 0.5
-_NAMELESS = ""
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,22 @@ def real_pictures_of(
     from train.images import split_held_out
 
     def read(place: Path) -> "ImageSet":
-        if _is_flat(place):
-            return _without_classes(place)
-        return read_to_train_on(output, place, None, **reading)
+        ungrouped = {"group_by_fruit": None} if _is_flat(place) else {}
+        return read_to_train_on(output, place, None, **reading | ungrouped)
 
     if held_out_dir is not None:
         training, held_out = read(folder), read(held_out_dir)
     elif _is_flat(folder):
-        training, held_out = split_held_out(_without_classes(folder), _HALF)
+        training, held_out = split_held_out(read(folder), _HALF)
     else:
         training, held_out = read_to_train_and_judge(output, folder, _HALF, **reading)
+    trained_on = set(_pixels(training))
+    shared = sum(one in trained_on for one in _pixels(held_out))
+    if shared:
+        output.warn(
+            f"{shared} of the {len(held_out)} held-out pictures are among those trained on too, so "
+            "that the floor is too good and copies may be overlooked; hold out others"
+        )
     origin = f"{folder}, {len(held_out)} held out" + (
         f" from {held_out_dir}" if held_out_dir else ""
     )
@@ -107,9 +113,7 @@ def drawn_fruit(
     return RealSide(training, held_out, names, origin)
 
 
-def picture_set(
-    folder: Path, count: int | None = None, seed: int = 0
-) -> "tuple[NDArray[np.uint8], list[str]]":
+def picture_set(folder: Path, count: int, seed: int) -> "tuple[NDArray[np.uint8], list[str]]":
     """The pictures of a folder and its subfolders, (N, 1, 128, 128), and their names.
 
     Where there are more than `count`, the seed chooses. Grids of several pictures (grid*.png) are
@@ -143,21 +147,16 @@ def _is_flat(folder: Path) -> bool:
     return bool(names) and not any("/" in name for name in names)
 
 
-def _without_classes(folder: Path) -> "ImageSet":
-    """The pictures of a flat folder, all of one class without a name."""
-    import torch
-
-    from train.images import ImageSet
-
-    pictures, names = picture_set(folder)
-    labels = torch.zeros(len(names), dtype=torch.int64)
-    return ImageSet(torch.from_numpy(pictures), labels, (_NAMELESS,), tuple(names))
+def _pixels(loaded: "ImageSet") -> list[bytes]:
+    """Of each picture a digest that only the same pixels have."""
+    return [hashlib.sha256(picture.tobytes()).digest() for picture in loaded.images.numpy()]
 
 
 def _labelled(loaded: "ImageSet") -> "RealPictures":
     from networks.quality.judgement import RealPictures
+    from train.image_folders import UNLABELLED
 
     pictures = loaded.images.numpy()
-    if loaded.classes == (_NAMELESS,):
+    if loaded.classes == (UNLABELLED,):
         return RealPictures(pictures)
     return RealPictures(pictures, tuple(loaded.classes[label] for label in loaded.labels.tolist()))

@@ -132,10 +132,13 @@ def _write_table(output: Output, table: Path) -> None:
 
 
 def _next_step(model: Path) -> str:
+    from checkpoints.inference_folder import WEIGHTS
+
     if model.suffix == ".tflite":
         return f"chunkport benchmark {shlex.quote(str(model))}"
+    weights = model / WEIGHTS if model.is_dir() else model
     return (
-        f"chunkport convert {shlex.quote(str(model))} --model gan-generator "
+        f"chunkport convert {shlex.quote(str(weights))} --model gan-generator "
         "--precision fp32 --precision fp16 --precision int8"
     )
 

@@ -33,6 +33,7 @@ _EPOCHS_SEEN = 6
 # Losses of runs that went well swing by 2 to 8 % of their mean from epoch to epoch.
 _WILD = 0.5
 _STEADY = 0.15
+_LEAST_SIZE = 0.5  # of a loss: the generator's hinge loss goes through 0 where it is well
 _NEAR_HALF = 0.15
 
 
@@ -133,7 +134,7 @@ def _noisy(bars: Bars, rows: Sequence[Row]) -> bool:
 def _swings(rows: Sequence[Row], key: str) -> tuple[float, float]:
     """Of the last epochs: how far an average one goes back on the others, and away, by the mean."""
     values = [row[key] for row in rows[-_EPOCHS_SEEN:]]
-    size = sum(map(abs, values)) / len(values) or 1.0
+    size = max(sum(map(abs, values)) / len(values), _LEAST_SIZE)
     steps = [after - before for before, after in pairwise(values)]
     path, way = sum(map(abs, steps)), abs(sum(steps))
     return (path - way) / len(steps) / size, path / len(steps) / size

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ Drawings = Mapping[Path, tuple[Drawing, int]]
 FORMATS = "PNG, JPEG, WebP, BMP or TIFF"
 """Of the files that are looked for."""
 _ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+# Of large pictures and odd EXIF, without the file's name; what cannot be read is refused by it.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MODEL = "gan-generator"
 _BATCH = 32
 _LEVELS = 255
+_SEEDS = 1 << 64  # that PyTorch takes
 
 Drawn = Callable[[int], object]
 """Is called with how many pictures were drawn since the last call."""
@@ -67,7 +68,7 @@ def untrained_pictures(checkpoint: Path, count: int, seed: int) -> NDArray[np.ui
     """
     with torch.random.fork_rng(devices=[]):
         network = _open(checkpoint)
-        torch.manual_seed(seed)
+        torch.manual_seed(seed % _SEEDS)
         for part in network.modules():
             reset = getattr(part, "reset_parameters", None)
             if reset is not None:

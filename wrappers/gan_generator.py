@@ -126,7 +126,12 @@ def open_network(path: Path) -> Generator:
     Raises:
         BadInputError: the file is damaged, or holds no generator of this kind, whole and finite.
     """
-    return load_network(dequantize(load_model_chunked(path)), str(path))
+    contents = load_model_chunked(path)
+    try:
+        contents = dequantize(contents)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from error
+    return load_network(contents, str(path))
 
 
 def contract(network: Generator) -> Contract:

@@ -57,6 +57,16 @@ def test_without_a_name_it_draws_with_the_best_that_is_there(
     assert pictures(tmp_path / "of_best") != pictures(folder)
 
 
+def test_the_next_step_converts_the_weights_of_an_inference_folder(
+    run_here: Run, make_generator: Make, tmp_path: Path
+) -> None:
+    weights = tmp_path / "inference" / "full_model.pth"
+    weights.parent.mkdir()
+    save_model_chunked({"generator_state_dict": make_generator(seed=0).state_dict()}, weights)
+    done = run_here("generate-images", *FEW, "--model", "inference")
+    assert "Next: chunkport convert inference/full_model.pth --model gan-generator" in done.stdout
+
+
 def test_where_there_is_no_model_it_says_what_to_do(
     run_here: Run, models: Path, tmp_path: Path
 ) -> None:

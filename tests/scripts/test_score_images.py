@@ -129,8 +129,14 @@ def test_pictures_without_classes_and_others_held_out(
         write(tmp_path / name, apples[::step]) for name, step in (("a", 1), ("b", -1))
     )
     asked = ("--data-dir", flat, "--held-out-dir", held_out, "--count", "32")
-    done = run_here("score-images", flat, *asked, "--format", "json")
+    (flat / "damaged.png").write_text("no picture")
+    done = run_here("score-images", held_out, *asked, "--format", "json")
+    assert done.returncode == 5
+    assert "damaged.png: cannot be read as an image" in done.stderr
+    done = run_here("score-images", held_out, *asked, "--skip-bad-files", "--format", "json")
     document = judged(done)
+    assert any("left out" in it and "damaged.png" in it for it in document["warnings"])
+    assert any("36 of the 36 held-out pictures are among" in it for it in document["warnings"])
     assert document["classifier_accuracy"] is None
     assert document["training_pictures"] == EACH
     assert document["sources"][0]["copied"] == 1

@@ -65,6 +65,14 @@ def test_noise_is_rough_and_repeats_are_not_distinct(apples: Looks) -> None:
     assert blank["roughness"] == blank["diversity"] == blank["variety"] == 0
 
 
+def test_how_much_pictures_differ_is_told_of_all_of_them_whatever_their_order() -> None:
+    """Folders are read kind by kind; more than 200 pictures are not compared by pixel."""
+    levels = np.linspace(-0.5, 0.5, 3, dtype=np.float32).repeat(100)
+    sorted_ones = np.broadcast_to(levels[:, None, None, None], (300, 1, 128, 128))
+    mixed = sorted_ones[np.random.default_rng(0).permutation(300)]
+    assert look_at(sorted_ones).apart == pytest.approx(look_at(mixed).apart, rel=0.05)
+
+
 def test_the_best_is_the_nearest_by_kid_and_says_what_it_reached(
     images: torch.Tensor, tmp_path: Path
 ) -> None:

@@ -93,8 +93,8 @@ def test_pictures_that_are_rough_themselves_make_no_noise() -> None:
     assert signs_after({"roughness": 0.6}, bars=replace(BARS, roughness=0.4)) == []
 
 
-def losses(values: list[float]) -> list[str]:
-    history = {key: [PLAIN[key]] * len(values) for key in PLAIN} | {"D_loss": values}
+def losses(values: list[float], key: str = "D_loss") -> list[str]:
+    history = {name: [PLAIN[name]] * len(values) for name in PLAIN} | {key: values}
     return [sign.name for sign in gan_signs(replace(BARS, epochs=8), history)]
 
 
@@ -103,6 +103,11 @@ def test_losses_that_jump_up_and_down_oscillate() -> None:
     assert losses([9.0, 7.0, 5.0, 4.0, 3.0, 2.0, 1.5, 1.2]) == []  # they fall, and that is all
     assert losses([1.0, 0.97, 1.02, 0.98, 1.0, 1.03, 1.0, 0.99]) == ["losses-stable"]
     assert losses([0.05] * 8) == ["discriminator-too-strong"]  # and not stable
+
+
+def test_a_hinge_loss_that_goes_through_nothing_does_not_jump() -> None:
+    assert losses([0.1, -0.05, 0.1, -0.1, 0.05, -0.1, 0.1, -0.05], "G_loss") == []
+    assert losses([1.1, -0.9, 0.8, -1.1, 0.9, -0.8, 1.0, -1.0], "G_loss") == ["losses-oscillate"]
 
 
 def flags_named_by(sign: Sign) -> list[str]:

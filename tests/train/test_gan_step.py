@@ -33,6 +33,11 @@ def gradients(state: GanState) -> list[torch.Tensor]:
     return [weight.grad for weight in state.discriminator.parameters() if weight.grad is not None]
 
 
+def length_of_gradients(network: nn.Module) -> float:
+    found = [weight.grad for weight in network.parameters() if weight.grad is not None]
+    return torch.nn.utils.get_total_norm(found).item()
+
+
 def test_the_penalty_comes_every_so_many_steps_and_as_many_times_as_strong(
     real: torch.Tensor,
 ) -> None:
@@ -66,12 +71,35 @@ def test_an_option_changes_both_steps(real: torch.Tensor, change: dict[str, Any]
     assert plain["G_loss"] != changed["G_loss"]
 
 
+def test_the_discriminator_is_shown_all_as_changed_and_the_penalty_is_there(
+    real: torch.Tensor,
+) -> None:
+    """Real pictures and generated ones, and these again while the generator learns."""
+    state = new_state(replace(PLAIN, diffaugment=("cutout",), r1_gamma=1.0))
+    seen: list[torch.Tensor] = []
+    state.discriminator.register_forward_pre_hook(lambda _it, inputs: seen.append(inputs[0]))
+    train_step(state, real, 0)
+    of_real, of_fake, of_penalty, of_generator = seen
+    for images in (of_real, of_fake, of_generator):
+        assert ((images == 0).sum((1, 2, 3)) >= 32 * 32).all()  # a corner of a square at least
+    assert torch.equal(of_penalty, of_real)
+    assert not torch.equal(of_generator == 0, of_fake == 0), "drawn anew"
+
+
 def test_gradients_are_cut_to_length_in_both_networks(real: torch.Tensor) -> None:
     state, _ = stepped(real, 0, clip_gradients=1e-3)
     for network in (state.generator, state.discriminator):
-        found = [weight.grad for weight in network.parameters() if weight.grad is not None]
-        assert torch.nn.utils.get_total_norm(found).item() == pytest.approx(1e-3, rel=1e-3)
-    assert torch.nn.utils.get_total_norm(gradients(stepped(real, 0)[0])) > 1e-2
+        assert length_of_gradients(network) == pytest.approx(1e-3, rel=1e-3)
+    assert length_of_gradients(stepped(real, 0)[0].discriminator) > 1e-2
+
+
+def test_float16_does_not_cut_gradients_for_the_scale_that_they_have(real: torch.Tensor) -> None:
+    moments = []
+    for longest in (0.0, 1e3):  # of 65,536 times their own length
+        state, _ = stepped(real, 0, mixed_precision="fp16", clip_gradients=longest)
+        weights = state.discriminator.parameters()
+        moments.append([state.optimizer_d.state[weight]["exp_avg"] for weight in weights])
+    torch.testing.assert_close(*moments)
 
 
 def test_spectral_norm_bounds_every_layer(real: torch.Tensor) -> None:
@@ -141,6 +169,28 @@ def test_parts_of_a_batch_teach_what_the_whole_does(parts: int) -> None:
         networks.append(nn.ModuleList([state.generator, state.discriminator]))
     assert figures[1] == pytest.approx(figures[0], rel=1e-5)
     torch.testing.assert_close(*(both.state_dict() for both in networks), rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_of_parts_are_as_long_as_those_of_the_whole() -> None:
+    """Adam is blind to their length, and so are the weights after it."""
+    lengths = []
+    for accumulate in (1, 4):
+        state = new_state(replace(TINY, dropout=0.0, accumulate=accumulate))
+        state.generator.eval()
+        torch.manual_seed(0)
+        train_step(state, torch.rand(8, 1, 128, 128) * 2 - 1, 0)
+        lengths.append([length_of_gradients(it) for it in (state.generator, state.discriminator)])
+    assert lengths[1] == pytest.approx(lengths[0], rel=1e-3)
+
+
+def test_the_average_follows_every_step(real: torch.Tensor) -> None:
+    state = new_state(replace(PLAIN, average_decay=0.9))
+    weight = state.average.get_parameter("module.fc.weight")
+    for step in range(2):
+        before = weight.detach().clone()
+        train_step(state, real, step)
+        assert int(state.average.n_averaged) == step + 1
+        assert not torch.equal(weight, before)
 
 
 def test_batch_normalisation_sees_a_part() -> None:

@@ -1,5 +1,7 @@
 """Drawing only what a folder lacks, and only into a folder of the same pictures."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,17 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.integration
+def test_what_pillow_grumbles_about_is_read_in_silence(tmp_path: Path) -> None:
+    odd = b"Exif\0\0II*\0" + b"\xff" * 24
+    Image.new("L", (8, 8)).save(tmp_path / "odd.jpg", exif=odd)
+    reads = "import sys, pathlib; from train.picture_files import open_picture as read; "
+    reads += "print(read(pathlib.Path(sys.argv[1]), upright=True).size)"
+    command = [sys.executable, "-c", reads, str(tmp_path / "odd.jpg")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("(8, 8)\n", "")
+
+
 def test_a_full_disk_is_told_and_leaves_whole_pictures(small_disk: Path) -> None:
     with pytest.raises(UsageError, match=r"\(No space left on device\); free some space"):
         write_scenes(small_disk / "scenes", 100, 0, size=192)

@@ -179,7 +179,7 @@ def close(a: Path, b: Path) -> None:
         assert one[key].keys() == other[key].keys()
         for name in one[key].keys() - (UNSEEN if key.startswith("generator") else set()):
             torch.testing.assert_close(
-                other[key][name], one[key][name], rtol=1e-4, atol=1e-5, msg=f"{key}/{name}"
+                other[key][name], one[key][name], rtol=1e-4, atol=2e-5, msg=f"{key}/{name}"
             )
 
 

@@ -53,6 +53,7 @@ def test_an_untrained_generator_is_not_the_trained_one_and_the_seed_decides_it(t
     assert torch.equal(before, torch.get_rng_state())
     assert np.array_equal(found, untrained_pictures(tiny, 4, 0))
     assert not np.array_equal(found, untrained_pictures(tiny, 4, 1))
+    assert len(untrained_pictures(tiny, 1, 10**30)) == 1
     trained = generate_pictures(tiny, 4, 0)
     assert found.shape == trained.shape
     assert found.std() < trained.std()

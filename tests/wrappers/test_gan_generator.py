@@ -123,6 +123,16 @@ def test_the_reference_is_the_networks_own_image_as_the_contract_lays_it_out(
     assert np.array_equal(image[..., 0], expected[:, 0])
 
 
+def test_a_damaged_checkpoint_of_8_bits_is_named(
+    make_generator: MakeGenerator, tmp_path: Path
+) -> None:
+    state = make_generator(seed=0, width=2, noise_dim=8).state_dict()
+    state["fc.weight.int8"] = state.pop("fc.weight").to(torch.int8)
+    torch.save({"generator_state_dict": state}, tmp_path / "small.pth")
+    with pytest.raises(BadInputError, match=r"small.pth: fc.weight.int8: has no scale"):
+        SPEC.open_network(tmp_path / "small.pth")
+
+
 def test_every_row_that_a_verdict_judges_has_a_limit_in_every_precision() -> None:
     figures = figures_of(SPEC, TrialChoices())
     judged = {name: figure.sense for name, figure in figures.items() if figure.informs is None}
