@@ -109,6 +109,6 @@ def recipe_by_flags(config: "GanConfig", flags: dict[str, Any]) -> "GanConfig":
     if given.get("loss") == "hinge":
         given.setdefault("real_label", 1.0)
     if "diffaugment" in given:
-        kinds = (kind.strip() for kind in given["diffaugment"].split(","))
+        kinds = dict.fromkeys(kind.strip() for kind in given["diffaugment"].split(","))
         given["diffaugment"] = tuple(kind for kind in kinds if kind not in {"", "none"})
     return replace(config, **given)

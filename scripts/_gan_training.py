@@ -124,8 +124,12 @@ def train_by_flags(
         if data_dir is None and processes.first_here:
             kinds = profile.classes if only is None else (only,)
             fruit = fruit_drawings(folder, profile.images_per_class, config.seed, kinds)
-            # Other pictures that lie there already are taken as they are.
-            draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})")
+            if not draw_pictures(output, folder, fruit, f"pictures ({', '.join(kinds)})"):
+                output.warn(
+                    f"{folder} holds other pictures than the {len(fruit)} that this run would draw "
+                    f"({', '.join(kinds)}), and it trains on those; to have these, choose another "
+                    "--output-dir"
+                )
         processes.wait()
         images = read_to_train_on(
             output, folder, only, group_by_fruit=group_by_fruit, skip_bad_files=skip_bad_files

@@ -64,7 +64,8 @@ def training_options(
             "--keep-top-k",
             type=click.IntRange(min=1),
             default=3,
-            help="How many of the latter stay: the best.",
+            help="How many of the latter stay: the best, or by a metric that is measured after "
+            "epochs alone the newest.",
         ),
         click.option("--metric", type=click.Choice(metrics), default=metrics[0], help=metric_help),
         click.option(
@@ -184,6 +185,24 @@ class Shown:
     epoch_lines: "Callable[[EpochReport], str] | None" = None
 
 
+def _warn_of_what_is_replaced(output: Output) -> None:
+    """A new run in the folder of another one: its `latest` and `best` go after the first epoch."""
+    from checkpoints.models_index import read_models
+
+    given = click.get_current_context().params
+    models: Path = given["output_dir"] / "models"
+    if given["resume"] is not None or not models.is_dir():
+        return
+    for item in read_models(models, lambda _line: None):
+        if item.kind == "latest":
+            path = models / item.file
+            output.warn(
+                f"{path} holds {item.epoch} epochs of another run, which this new one replaces "
+                f"after its first; stop it and give --resume {path} to go on from there, or "
+                "another --output-dir to keep both"
+            )
+
+
 def show_training(
     output: Output,
     train: "Callable[..., TrainingResult]",
@@ -210,6 +229,7 @@ def show_training(
 
     tensorboard = click.get_current_context().meta[_TENSORBOARD]
     dashboard = Dashboard(config, announce, tensorboard=tensorboard)
+    _warn_of_what_is_replaced(output)
     output.note(f"{dashboard.page} shows how it goes; open it in a browser.")
     with dashboard, output.progress("training", total=config.epochs) as advance:
 

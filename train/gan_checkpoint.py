@@ -43,10 +43,13 @@ def restore_state(state: GanState, values: Mapping[str, Any]) -> None:
     config = state.config
     averaged = config.average_decay > 0
     raw = "generator_raw_state_dict" if averaged else "generator_state_dict"
-    state.generator.load_state_dict(values[raw])
-    state.discriminator.load_state_dict(values["discriminator_state_dict"])
-    _restore_optimizer(state.optimizer_g, values["optimizer_G_state_dict"])
-    _restore_optimizer(state.optimizer_d, values["optimizer_D_state_dict"])
+    # All is looked for first: of a file for use that lacks some, weights in 8 bits do not fit too.
+    generator, discriminator = values[raw], values["discriminator_state_dict"]
+    of_generator, of_discriminator = (values[f"optimizer_{side}_state_dict"] for side in "GD")
+    state.generator.load_state_dict(generator)
+    state.discriminator.load_state_dict(discriminator)
+    _restore_optimizer(state.optimizer_g, of_generator)
+    _restore_optimizer(state.optimizer_d, of_discriminator)
     if state.scaler.is_enabled():
         state.scaler.load_state_dict(dict(values["gradient_scaler"]))
     if averaged:

@@ -251,7 +251,7 @@ def train(
                         checkpoint=saved.latest,
                         sample=sample,
                         stats=stats,
-                        history=progress.history,
+                        history={key: tuple(done) for key, done in progress.history.items()},
                         panels=run.panels,
                         signs=signs,
                     )

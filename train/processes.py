@@ -133,8 +133,18 @@ ALONE = Processes()
 
 
 def _launched() -> int:
-    """How many processes a launcher started together, by what it tells each; 1 without one."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes a launcher started together, by what it tells each; 1 without one.
+
+    Raises:
+        UsageError: it tells no number.
+    """
+    told = os.environ.get("WORLD_SIZE") or "1"
+    if not told.isdecimal() or int(told) < 1:
+        raise UsageError(
+            f"WORLD_SIZE: is {told!r} in the environment, where launchers put how many processes "
+            "they start; unset it"
+        )
+    return int(told)
 
 
 class _Sum(torch.autograd.Function):
@@ -160,7 +170,8 @@ def joined_processes(device: str = "auto") -> Iterator[Processes]:
     Launchers are `accelerate launch` and `torchrun`; they tell each process by WORLD_SIZE.
 
     Raises:
-        UsageError: there is no such device, or several processes cannot work there.
+        UsageError: there is no such device, several processes cannot work there, or what the
+            launcher tells is not enough for them to meet.
         MissingDependencyError: there are several, and accelerate is not installed.
         WorkerDiedError: another of them came to an end.
     """
@@ -182,7 +193,14 @@ def joined_processes(device: str = "auto") -> Iterator[Processes]:
             f"{count} processes were started together, which needs accelerate; "
             "pip install 'chunkport[distributed]'"
         ) from error
-    joined = PartialState(cpu=place == "cpu", timeout=_PATIENCE)
+    try:
+        joined = PartialState(cpu=place == "cpu", timeout=_PATIENCE)
+    except (KeyError, ValueError, distributed.DistError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"WORLD_SIZE: is {count} in the environment, and these processes cannot meet "
+            f"({reason}); start them by accelerate launch or torchrun, or unset it to train by one"
+        ) from error
     try:
         yield Processes(
             index=joined.process_index,

@@ -66,6 +66,7 @@ def test_flags_change_what_they_name() -> None:
 
 def test_augmentations_are_joined_by_commas() -> None:
     assert changed(diffaugment="cutout, brightness") == {"diffaugment": ["cutout", "brightness"]}
+    assert changed(diffaugment="cutout,cutout") == {"diffaugment": ["cutout"]}
     assert changed(diffaugment="none") == {}
     with pytest.raises(UsageError, match="diffaugment: is colour; choose of brightness"):
         changed(diffaugment="colour")

@@ -13,9 +13,10 @@ from pathlib import Path
 from subprocess import CompletedProcess, Popen
 
 import pytest
+import torch
 from PIL import Image
 
-from checkpoints import load_model_chunked
+from checkpoints import load_model_chunked, save_model_chunked
 from train.fruits import write_fruit_images
 from train.gan_evaluation import EVALUATION_KEYS
 from train.gan_step import STEP_KEYS
@@ -146,6 +147,22 @@ def test_senseless_flags_are_refused_before_anything_is_done(
     assert ended.returncode == 2
     assert message in ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_already_is_warned_of(run_here: Run, tmp_path: Path) -> None:
+    """Pictures that are trained on in place of this run's own, and a run that is replaced."""
+    write_fruit_images(tmp_path / "preprocessed_images", 2, 7, classes=("Pear",))
+    latest = tmp_path / "models" / "latest_model.pth"
+    latest.parent.mkdir()
+    facts = {"epoch": 40, "global_step": 80, "checkpoint_type": "latest"}
+    save_model_chunked({**facts, "weight": torch.zeros(2)}, latest, announce=lambda _line: None)
+    ended = run_here(
+        "train-gan", "--profile", "demo", "--device", "cpu", "--mixed-precision", "fp16"
+    )
+    assert ended.returncode == 2, ended.stderr  # fp16 needs a GPU, which is seen after all that
+    assert "preprocessed_images holds other pictures than the 1000 that this run" in ended.stderr
+    assert "Training on 2 pictures from preprocessed_images" in ended.stderr
+    assert "latest_model.pth holds 40 epochs of another run, which this new one" in ended.stderr
 
 
 def test_ctrl_c_leaves_models_for_use_and_says_how_to_go_on(

@@ -58,6 +58,7 @@ def test_what_an_evaluation_finds_is_kept_and_judged(
     result = train(run, noise, tmp_path, on_epoch=epochs.append)
     errors = result.history["held_out_error"]
     assert errors == tuple(report.figures["held_out_error"] for report in epochs)
+    assert [len(report.history["loss"]) for report in epochs] == [*range(1, 9)]
     assert len(set(errors)) == len(result.history["loss"]) == 8
     assert result.best is not None
     best = load_model_chunked(result.best)

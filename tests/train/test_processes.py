@@ -73,6 +73,25 @@ def test_several_processes_need_accelerate(monkeypatch: pytest.MonkeyPatch) -> N
             pytest.fail("it began")
 
 
+@pytest.mark.parametrize("count", ["2", "several", "0", "-1"])
+def test_what_no_launcher_would_tell_is_refused(
+    monkeypatch: pytest.MonkeyPatch, count: str
+) -> None:
+    """Such as a WORLD_SIZE that a container or a cluster left, without a place to meet."""
+    accelerate = pytest.importorskip("accelerate")
+    for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", count)
+    try:
+        with (
+            pytest.raises(UsageError, match=r"WORLD_SIZE: is .* in the environment.* unset it"),
+            joined_processes("cpu"),
+        ):
+            pass
+    finally:
+        accelerate.PartialState._reset_state()  # half of it stays otherwise
+
+
 def test_one_process_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.setitem(sys.modules, "accelerate", None)
