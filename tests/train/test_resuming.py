@@ -111,7 +111,10 @@ def test_resuming_from_something_else_is_refused(images: torch.Tensor, tmp_path:
     torch.save({"config": TINY.as_dict()}, other)
     with pytest.raises(BadInputError, match=r"other\.pth: has no 'generator_raw_state_dict'"):
         train_gan(images, TINY, tmp_path, resume=other)
-    for_use = {"generator_raw_state_dict": {}, "discriminator_state_dict": {}}  # as of 8 bits
+    for_use: dict[str, Any] = {
+        "generator_raw_state_dict": {},
+        "discriminator_state_dict": {},
+    }  # as of 8 bits
     torch.save({"config": TINY.as_dict(), **for_use}, other)
     with pytest.raises(BadInputError, match=r"has no 'optimizer_G_state_dict'; resume from a tra"):
         train_gan(images, TINY, tmp_path, resume=other)
