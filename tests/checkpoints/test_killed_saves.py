@@ -37,6 +37,7 @@ from pathlib import Path
 import torch
 from checkpoints import load_model_chunked, save_model_chunked
 
+torch.set_num_threads(1)  # a child has only the thread that forks
 folder, path, container = Path(sys.argv[1]), Path(sys.argv[1]) / sys.argv[2], sys.argv[3]
 
 def save(mark, size):
