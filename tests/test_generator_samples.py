@@ -36,7 +36,7 @@ def test_it_tells_how_it_was_made(profile: str) -> None:
     assert GanConfig.from_dict(made).width == recipe.width
     assert GanConfig.from_dict(made).noise_dim == recipe.noise_dim
     unseen, drawn = (told["metrics"][key] for key in ("kid_of_unseen_real_pictures", "kid"))
-    assert unseen < drawn < told["metrics"]["kid_untrained"] / 5
+    assert unseen < drawn < 1 < told["metrics"]["kid_untrained"]
 
 
 @pytest.mark.parametrize("profile", ["demo", "standard"])
@@ -60,5 +60,6 @@ def test_it_draws_fruit(profile: str) -> None:
     )
     drawn = paired_kid(of_real.features, of_drawn.features)
     untrained = paired_kid(of_real.features, of_untrained.features)
-    assert drawn.value < untrained.value / 3
+    assert drawn.value < 1.5  # of 100 pictures, whose standard error is about 0.25
+    assert untrained.value > 4
     assert of_drawn.confidence > 0.85
